@@ -61,7 +61,7 @@ class Printer:
     def __init__(self, document: Document, folder: Path) -> None:
         """`folder`: where rows lie until they are packed: they take a gigabyte per million before compression, too much for the system's temporary one."""
         self._document, self._folder = document, folder
-        self._kept = ExitStack()
+        self._kept, self._kept_books = ExitStack(), ExitStack()
         self._books: Workbooks | None = None
         self._pdfs: FormPdfs | None = None
 
@@ -69,7 +69,8 @@ class Printer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kept.close()
+        with self._kept:
+            self._drop_workbooks()
 
     def print(self, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `on_progress`: how many rows are done.
@@ -93,17 +94,17 @@ class Printer:
         if self._pdfs is None:
             from .pdf import FormPdfs
 
-            self._pdfs = FormPdfs(self._document, folder=self._folder)
+            self._pdfs = self._kept.enter_context(closing(FormPdfs(self._document, folder=self._folder)))
         return self._pdfs
 
     def _workbooks(self) -> Workbooks:
         if self._books is None:
             from .xlsx import Workbooks
 
-            folder = self._kept.enter_context(tempfile.TemporaryDirectory(prefix=".report.xlsx.", dir=self._folder))
-            self._books = self._kept.enter_context(closing(Workbooks(self._document, folder=Path(folder))))
+            folder = self._kept_books.enter_context(tempfile.TemporaryDirectory(prefix=".report.xlsx.", dir=self._folder))
+            self._books = self._kept_books.enter_context(closing(Workbooks(self._document, folder=Path(folder))))
         return self._books
 
     def _drop_workbooks(self) -> None:
-        self._kept.close()
+        self._kept_books.close()
         self._books = None

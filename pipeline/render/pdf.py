@@ -8,8 +8,10 @@ note stands in the table's place, with the files that have the rows. No arithmet
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
@@ -18,11 +20,12 @@ import polars as pl
 
 from .document import Document
 from .file_names import file_name
-from .form import Language, form
+from .form import LANGUAGES, Language, form
+from .pdf_common import CommonRows
 from .pdf_ending import Ending
-from .pdf_grid import EMPTY_HEIGHT, draw_table
+from .pdf_grid import EMPTY_HEIGHT, Row, draw_table
 from .pdf_page import BOTTOM, INNER, MARGIN, TOP, Pages
-from .pdf_table import PAD_X, Measured, Table, TableStyle, measure, page_breaks
+from .pdf_table import PAD_X, Headings, Measured, Table, TableStyle, measure, page_breaks
 from .pdf_text import REGULAR, Wrapper
 from .pdf_top import draw_top
 
@@ -64,31 +67,73 @@ def write_pdf(
     folder: Path | None = None,
 ) -> None:
     """Write one PDF: see `FormPdfs` and its `write`."""
-    FormPdfs(document, folder=folder).write(file, language=language, on_progress=on_progress)
+    with closing(FormPdfs(document, folder=folder)) as pdfs:
+        pdfs.write(file, language=language, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Where the rows stand."""
+
+    y: float
+    """The table's upper edge on the first page."""
+    lines: array[int]
+    """Of each row's longest cell."""
+    breaks: list[tuple[int, int]]
+    left: float
+    """The y below the last row."""
 
 
 class FormPdfs:
-    """A document's PDFs in all its languages: its rows are measured for the first of them."""
+    """A document's PDFs in all its languages: its rows are measured for the first of them, and from layout 3 on placed and drawn for it, too."""
 
     def __init__(self, document: Document, *, folder: Path | None = None) -> None:
         """`folder`: where drawn pages lie until all of a file are there, the system's temporary one when None."""
         self._document, self._folder = document, folder
+        self._is_common = document.layout > 2 and document.rows.height > 0 and not document.pdf_rows
+        self._kept: tuple[_Placed, CommonRows] | None = None
 
     def write(self, file: IO[bytes], *, language: Language, on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
 
         `on_progress`: how many rows are drawn.
         """
-        with Pages(self._document, file, language, folder=self._folder) as pages:
-            if self._document.pdf_rows:
-                _write_without_rows(pages)
-            else:
-                _write_with_rows(pages, self.table(language), on_progress)
+        if not self._is_common:
+            with Pages(self._document, file, language, folder=self._folder) as pages:
+                if self._document.pdf_rows:
+                    _write_without_rows(pages)
+                else:
+                    table = self.table(language)
+                    _write_with_rows(pages, table, _place(table, draw_top(self._document, language)), on_progress)
+            return
+        table = self.table(language)
+        placed, common = self._kept or (
+            _place(table, min(draw_top(self._document, one) for one in LANGUAGES)),
+            CommonRows(self._folder),
+        )
+        with ExitStack() as until_drawn:
+            if self._kept is None:
+                until_drawn.callback(common.close)
+            with Pages(self._document, file, language, folder=self._folder, common=common) as pages:
+                _write_with_rows(pages, table, placed, on_progress)
+            until_drawn.pop_all()
+        self._kept = placed, common
+
+    def close(self) -> None:
+        """Let go what was kept for another language."""
+        if self._kept is not None:
+            self._kept[1].close()
+        self._kept = None
 
     def table(self, language: Language) -> Table:
         """The form's rows, laid out over the page's width."""
         look = replace(self._look, hyphenated=form().hyphenation[language])
-        return Table(self._document.rows, form().printed_columns(language), look, INNER, self._measured)
+        others = [
+            Headings([column.heading(one) for column in form().column], form().hyphenation[one])
+            for one in LANGUAGES
+            if self._document.layout > 2 and one != language
+        ]
+        return Table(self._document.rows, form().printed_columns(language), look, INNER, self._measured, others)
 
     @cached_property
     def _measured(self) -> Measured:
@@ -103,28 +148,40 @@ class FormPdfs:
         return _LOOK
 
 
-def _write_with_rows(pages: Pages, table: Table, on_progress: Callable[[int], None]) -> None:
-    document = pages.document
+def _place(table: Table, y: float) -> _Placed:
     lines = table.lines()
-    first_top = draw_top(pages, is_drawn=False) - table.geometry.heading_height - table.look.numbers_height
     next_top = TOP - table.look.numbers_height
+    first_top = y - table.geometry.heading_height - table.look.numbers_height
     breaks = page_breaks(map(table.height, lines), first_top - BOTTOM, next_top - BOTTOM)
     start, end = breaks[-1]
-    used = sum(map(table.height, lines[start:end])) if document.rows.height else EMPTY_HEIGHT
-    ending = Ending(pages)
-    pages.pages = len(breaks) + ending.more_pages((first_top if len(breaks) == 1 else next_top) - used)
-    rows = (row for part in document.rows.iter_slices() for row in part.iter_rows())
-    for number, (start, end) in enumerate(breaks):
+    used = sum(map(table.height, lines[start:end])) if lines else EMPTY_HEIGHT
+    return _Placed(y, lines, breaks, (first_top if len(breaks) == 1 else next_top) - used)
+
+
+def _write_with_rows(pages: Pages, table: Table, placed: _Placed, on_progress: Callable[[int], None]) -> None:
+    document, ending = pages.document, Ending(pages)
+    pages.pages = len(placed.breaks) + ending.more_pages(placed.left)
+    # Layouts 1 and 2 say so, too, where the first row is too high for the first page.
+    no_rows = "" if document.layout > 2 and document.rows.height else pages.text.no_rows
+    rows = _read(document)
+    for number, (start, end) in enumerate(placed.breaks):
         if number:
             pages.next_page()
         else:
-            pages.y = draw_top(pages)
-        heights = list(map(table.height, lines[start:end]))
-        draw_table(pages, table, rows, heights, has_headings=number == 0, no_rows=pages.text.no_rows)
+            draw_top(document, pages.language, pages)
+            pages.y = placed.y
+        heights = list(map(table.height, placed.lines[start:end]))
+        draw_table(pages, table, rows, heights, has_headings=number == 0, no_rows=no_rows)
         if number % _PAGES_BETWEEN == _PAGES_BETWEEN - 1:
             on_progress(end)
     ending.draw()
     pages.save()
+
+
+def _read(document: Document) -> Iterator[Row]:
+    """The rows, none of which is read before it is asked for."""
+    for part in document.rows.iter_slices():
+        yield from part.iter_rows()
 
 
 def _write_without_rows(pages: Pages) -> None:
@@ -134,8 +191,8 @@ def _write_without_rows(pages: Pages) -> None:
     lines = Wrapper(REGULAR, _NOTE_SIZE).lines(note, INNER)
     height = _NOTE_LEADING * len(lines) + 2 * _NOTE_SPACE
     ending = Ending(pages)
-    pages.pages = 1 + ending.more_pages(draw_top(pages, is_drawn=False) - height)
-    pages.y = draw_top(pages)
+    pages.pages = 1 + ending.more_pages(draw_top(document, pages.language) - height)
+    pages.y = draw_top(document, pages.language, pages)
     for number, line in enumerate(lines):
         pages.write_line(MARGIN, pages.y - _NOTE_SPACE - _NOTE_SIZE - _NOTE_LEADING * number, line, _NOTE_SIZE)
     pages.y -= height

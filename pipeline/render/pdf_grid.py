@@ -24,13 +24,20 @@ Row = tuple[str | None, ...]
 def draw_table(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequence[float], *, has_headings: bool, no_rows: str) -> None:
     """The next of `rows`, as many as there are heights, below the headings where asked for and the numbered columns where the look has them.
 
-    `no_rows` is written where there are none.
+    `no_rows` is written where there are none; "" where they follow on the next page.
     """
-    top, canvas = paper.y, paper.canvas
-    frame = [top]
+    frame = [paper.y]
     if has_headings:
         _draw_headings(paper, table)
         frame.append(paper.y)
+    paper.draw_common(lambda: _draw_below_headings(paper, table, rows, heights, frame, no_rows))
+
+
+def _draw_below_headings(
+    paper: Paper, table: Table, rows: Iterable[Row], heights: Sequence[float], frame: list[float], no_rows: str
+) -> None:
+    """`frame`: the y of each thick rule so far; the table's top is the first."""
+    top, canvas = frame[0], paper.canvas
     if table.look.numbers_height:
         paper.repeat((table, paper.y), lambda: _draw_numbers(paper, table))
         paper.y -= table.look.numbers_height
@@ -38,6 +45,8 @@ def draw_table(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequenc
     if heights:
         rules = _draw_rows(paper, table, rows, heights)
         bottom = rules[-1]
+    elif not no_rows:
+        bottom, rules = paper.y, [paper.y]
     else:
         bottom, rules = frame[-1], [paper.y - EMPTY_HEIGHT]
         paper.write_line(MARGIN + table.width / 2, paper.y - 15, no_rows, 8, align="center")
@@ -72,7 +81,7 @@ def _draw_headings(paper: Paper, table: Table) -> None:
 def _draw_numbers(paper: Paper, table: Table) -> None:
     _shade(paper, table.width, table.look.numbers_height)
     for number, (left, right) in enumerate(pairwise(table.geometry.edges), 1):
-        paper.write_line(MARGIN + (left + right) / 2, paper.y - 7, str(number), 6.2, align="center")
+        paper.write_line(MARGIN + (left + right) / 2, paper.y - 7, str(number), 6.2, paper.rows_font, "center")
 
 
 def _draw_rows(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequence[float]) -> list[float]:
@@ -80,7 +89,7 @@ def _draw_rows(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequenc
     look = table.look
     y, below = paper.y, []
     paper.canvas.setFillGray(0)
-    drawn = CellTexts(paper.canvas, REGULAR, look.body_size, paper.encoded)
+    drawn = CellTexts(paper.canvas, paper.rows_font, look.body_size, paper.encoded)
     add, placed = drawn.add, paper.encoded.placed.setdefault(table, [{} for _ in table.columns])
     for height, values in zip(heights, islice(rows, len(heights)), strict=True):
         base = y - PAD_Y - look.body_size * 0.9

@@ -22,8 +22,9 @@ from reportlab.pdfgen.textobject import PDFTextObject
 
 from .document import Document
 from .form import Language, form
+from .pdf_common import CommonRows
 from .pdf_file import StoredPages
-from .pdf_text import REGULAR, fonts, printable
+from .pdf_text import REGULAR, ROWS, fonts, printable
 
 # Binary streams: a quarter smaller and quicker than the library's default, and not left to a machine's own settings.
 rl_config.useA85 = 0
@@ -65,13 +66,23 @@ class PageMarks:
 class Paper:
     """The pages while they are drawn, from the top down; `y` is the upper edge of the next element. To be used as a context."""
 
-    def __init__(self, marks: PageMarks, file: IO[bytes] | None, *, folder: Path | None = None) -> None:
-        """`file` None: the pages are only counted, and never saved. `folder`: where they lie until the file is written (`StoredPages`)."""
+    def __init__(self, marks: PageMarks, file: IO[bytes] | None, *, folder: Path | None = None, common: CommonRows | None = None) -> None:
+        """`file` None: the pages are only counted, and never saved. `folder`: where they lie until the file is written (`StoredPages`).
+
+        `common`: what the tables' rows are drawn to, or taken from where they were drawn already.
+        """
         fonts()
         self._marks = marks
         self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
-        self._stored = StoredPages(file, folder, compression=1, invariant=1, lang=marks.tag)
+        self._common = common
+        contents = None if common is None else common.contents
+        self._stored = StoredPages(file, folder, common=contents, compression=1, invariant=1, lang=marks.tag)
         self.canvas._doc = self._stored
+        self.rows_font = REGULAR
+        """Of what is the same in all languages."""
+        if common is not None:
+            self.rows_font = ROWS
+            common.share_font(self._stored)
         self.y, self.page, self.pages = TOP, 1, 1
         self.encoded = EncodedTexts()
         self._repeated: dict[object, list[str]] = {}
@@ -115,6 +126,21 @@ class Paper:
         draw()
         self._repeated[key] = code[start:]
 
+    def draw_common(self, draw: Callable[[], None]) -> None:
+        """Draw the rows of this page, or take them from `common`: there, `draw` is not called where they were drawn already."""
+        common, code = self._common, self.canvas._code
+        if common is None:
+            draw()
+            return
+        above = code[:]
+        code.clear()
+        if not common.has(self.page):
+            draw()
+            common.add(self.page, code, self.y, self._stored)
+            code.clear()
+        self._stored.take_common(above)
+        self.y = common.bottoms[self.page - 1]
+
     def _draw_footer(self) -> None:
         self.repeat("footer", self._draw_marks)
         page = self._marks.page(self.page, self.pages)
@@ -143,7 +169,9 @@ class Paper:
 class Pages(Paper):
     """The form's pages."""
 
-    def __init__(self, document: Document, file: IO[bytes], language: Language, *, folder: Path | None = None) -> None:
+    def __init__(
+        self, document: Document, file: IO[bytes], language: Language, *, folder: Path | None = None, common: CommonRows | None = None
+    ) -> None:
         self.document, self.language, self.text = document, language, form().text[language]
         text, name = self.text, f"{form().index} {document.month}"
         version = text.version.format(version=document.version)
@@ -158,7 +186,7 @@ class Pages(Paper):
             at=document.frozen_at,
             identity=document.digest,
         )
-        super().__init__(marks, file, folder=folder)
+        super().__init__(marks, file, folder=folder, common=common)
 
 
 Placed = tuple[str, float, str]

@@ -92,15 +92,19 @@ class Geometry:
     edges: tuple[float, ...]
     """x co-ordinates from 0: one more than there are columns."""
     headings: list[list[str]]
-    leading: float
-
-    @property
-    def heading_height(self) -> float:
-        return max(len(lines) for lines in self.headings) * self.leading + 2 * PAD_Y
+    heading_height: float
 
     def room(self, number: int) -> float:
         """The width that a column has for text."""
         return self.edges[number + 1] - self.edges[number] - 2 * PAD_X
+
+
+class Headings(NamedTuple):
+    """A table's headings in one language."""
+
+    texts: Sequence[str]
+    hyphenated: Sequence[str]
+    """Words in them with hyphens where they may be broken."""
 
 
 class _Longest(NamedTuple):
@@ -125,15 +129,24 @@ class Table:
     """Rows of a document, broken into lines."""
 
     def __init__(
-        self, rows: ReportRows, columns: Sequence[PrintedColumn], look: TableStyle, width: float, measured: Measured | None = None
+        self,
+        rows: ReportRows,
+        columns: Sequence[PrintedColumn],
+        look: TableStyle,
+        width: float,
+        measured: Measured | None = None,
+        others: Sequence[Headings] = (),
     ) -> None:
-        """`rows`: strings, a column for each of `columns`. `measured`: by `measure`, which reads the rows twice, where they were measured already."""
+        """`rows`: strings, a column for each of `columns`. `measured`: by `measure`, which reads the rows twice, where they were measured already.
+
+        `others`: headings of other languages, which must have room, too, so that the rows stand at the same places.
+        """
         self.rows, self.columns, self.look, self.width = rows, columns, look, width
         self.body = Wrapper(REGULAR, look.body_size)
         self.digit, self.point = self.body.width("0"), self.body.width(look.decimal_mark)
         self.measured = measure(rows, columns, look) if measured is None else measured
         self.decimals = {name: longest.decimals for name, longest in self.measured.longest.items()}
-        self.geometry = self._geometry(Wrapper(REGULAR, look.heading_size, look.hyphenated), width)
+        self.geometry = self._geometry([Headings([column.heading for column in columns], look.hyphenated), *others], width)
         self._known: list[dict[str, Cell]] = [{} for _ in columns]
         self._plain_widths: dict[tuple[int, bool], float] = {}
 
@@ -223,16 +236,19 @@ class Table:
         most, own = self.decimals[column.name], len(value.partition(".")[2])
         return (most - own) * self.digit + (self.point if most and not own else 0.0)
 
-    def _geometry(self, headings: Wrapper, width: float) -> Geometry:
+    def _geometry(self, headings: Sequence[Headings], width: float) -> Geometry:
+        """`headings`: the table's own first."""
         look, columns = self.look, self.columns
         natural = self.measured.natural
-        whole_words = Wrapper(headings.font, headings.size)
+        whole_words = Wrapper(REGULAR, look.heading_size)
+        wrappers = [Wrapper(REGULAR, look.heading_size, one.hyphenated) for one in headings]
         rooms = []
-        for column in columns:
+        for number, column in enumerate(columns):
             is_amount = column.kind == "amount"
             widest = look.widest_amount if is_amount else look.widest.get(column.name, look.widest_other)
             text = min(natural[column.name] + 2 * PAD_X + _SLACK, widest)
-            broken, unbroken = (wrapper.narrowest(column.heading) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
+            broken = max(wrapper.narrowest(one.texts[number]) for wrapper, one in zip(wrappers, headings, strict=True)) + 2 * PAD_X + _SLACK
+            unbroken = max(whole_words.narrowest(one.texts[number]) for one in headings) + 2 * PAD_X + _SLACK
             least = max(broken, min(text, look.least.get(column.name, text)))
             tight = max(broken, min(least, look.floor.get(column.name, least)))
             floor = max(broken, min(tight, look.floor_amount)) if is_amount else tight
@@ -240,8 +256,12 @@ class Table:
         edges = [0.0]
         for one in _fit(rooms, width):
             edges.append(edges[-1] + one)
-        lines = [headings.lines(column.heading, b - a - 2 * PAD_X) for column, (a, b) in zip(columns, pairwise(edges), strict=True)]
-        return Geometry(tuple(edges), lines, look.heading_leading)
+        lines = [
+            [wrapper.lines(text, b - a - 2 * PAD_X) for text, (a, b) in zip(one.texts, pairwise(edges), strict=True)]
+            for wrapper, one in zip(wrappers, headings, strict=True)
+        ]
+        most = max(len(heading) for one in lines for heading in one)
+        return Geometry(tuple(edges), lines[0], most * look.heading_leading + 2 * PAD_Y)
 
 
 def page_breaks(heights: Iterable[float], first_room: float, room: float) -> list[tuple[int, int]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .form import form
+from .document import Document
+from .form import Language, form
 from .pdf_page import GREY, INNER, MARGIN, TOP, WIDTH, Pages
 from .pdf_text import BOLD, REGULAR, Wrapper
 
@@ -16,45 +17,45 @@ _BOX: Final = 12.5
 """Side of a box for one digit of the IIN/BIN."""
 
 
-def draw_top(pages: Pages, *, is_drawn: bool = True) -> float:
-    """Draw the block (only measure it without `is_drawn`); the y below it."""
-    text, y = pages.text, TOP
+def draw_top(document: Document, language: Language, pages: Pages | None = None) -> float:
+    """Draw the block on `pages`, or only measure it where there are none; the y below it."""
+    text, y = form().text[language], TOP
     for line in (*text.approved, text.kind):
         y -= 3 if line == text.kind else 0
-        if is_drawn:
+        if pages is not None:
             pages.write_line(WIDTH - MARGIN, y - 6, line, 6.8, align="right")
         y -= 8.4
     y -= 6
     for line in Wrapper(BOLD, _TITLE_SIZE).balanced(text.title, INNER * 0.8):
-        if is_drawn:
+        if pages is not None:
             pages.write_line(WIDTH / 2, y - 10, line, _TITLE_SIZE, BOLD, "center")
         y -= _TITLE_LEADING
     if text.translation_note:
-        if is_drawn:
+        if pages is not None:
             pages.write_line(WIDTH / 2, y - 8, text.translation_note, 7, align="center", grey=GREY)
         y -= 10
     y -= 8
-    left = _draw_statements(pages, MARGIN, y, INNER * 0.5, is_drawn)
-    right = _draw_pool(pages, MARGIN + INNER * 0.54, y, INNER * 0.46, is_drawn)
+    left = _draw_statements(document, language, pages, MARGIN, y, INNER * 0.5)
+    right = _draw_pool(document, language, pages, MARGIN + INNER * 0.54, y, INNER * 0.46)
     return min(left, right) - 7
 
 
-def _draw_statements(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -> float:
+def _draw_statements(document: Document, language: Language, pages: Pages | None, x: float, y: float, width: float) -> float:
     """The form's own lines, label and value, each broken over lines where it must be."""
     labels, values = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
     value_x = width * 0.57
-    for label, value in form().statements(pages.language, pages.document.month):
+    for label, value in form().statements(language, document.month):
         left, right = labels.lines(label, value_x - 10), values.lines(value, width - value_x)
-        if is_drawn:
+        if pages is not None:
             _write_lines(pages, x, y, left, REGULAR, GREY)
             _write_lines(pages, x + value_x, y, right, BOLD, 0)
         y -= _LEADING * max(len(left), len(right)) + 2.4
     return y
 
 
-def _draw_pool(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -> float:
+def _draw_pool(document: Document, language: Language, pages: Pages | None, x: float, y: float, width: float) -> float:
     """The pool's fields, underlined as on the paper form; its BIN in boxes, one digit each."""
-    text, header = pages.text, pages.document.header
+    text, header = form().text[language], document.header
     labels, values = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
     value_x = width * 0.40
     for field in ("bin", "name", "address", "telephone", "email"):
@@ -62,7 +63,7 @@ def _draw_pool(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -
         left = labels.lines(getattr(text, field), value_x - 8)
         has_boxes = field == "bin" and (not value or (len(value) == 12 and value.isascii() and value.isdigit()))
         right = [""] if has_boxes else values.lines(value, width - value_x - 4)
-        if is_drawn:
+        if pages is not None:
             _write_lines(pages, x, y, left, REGULAR, GREY)
             pages.canvas.setStrokeGray(0)
             pages.canvas.setLineWidth(0.4)

@@ -46,6 +46,8 @@ _LEFT: Final = ("miner_name", "wallet")
 ROWS_BETWEEN: Final = 100_000
 """Rows between two reports of progress."""
 _LAST: Final = len(COLUMNS) - 1
+_NO_NOTE_PT: Final = 3.0
+"""Of the note's row where there is none, so that the rows stand at the same places in every language."""
 _LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 4, 6, 10
 """Where the header block's parts end: a statement, its value, the pool's field; the field's value takes the rest."""
 _NAME_TO, _UNIT_TO, _AMOUNT_TO = 6, 8, 11
@@ -80,7 +82,7 @@ class Workbooks:
             )
             for number in range(max(1, -(-document.rows.height // rows_per_sheet)))
         ]
-        self._made = MadeRows(self._folder)
+        self._made = MadeRows(self._folder, is_deflated=look_of(document.layout).is_even)
 
     def write(self, file: IO[bytes], *, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Write the workbook to a binary file; `on_progress`: how many rows are done.
@@ -208,7 +210,9 @@ class _FormSheet:
         self._merge(0, _POOL_LABEL_TO - 1, text.title, self.formats(bold=True, font_size=10, text_wrap=True, align="left"))
         self._merge(_POOL_LABEL_TO, _LAST, approved, self.formats(text_wrap=True, align="right", font_size=self.look.small_pt))
         self.row += 1
-        if text.translation_note:
+        if self.look.is_even and not text.translation_note:
+            self.sheet.set_row(self.row, _NO_NOTE_PT)
+        if self.look.is_even or text.translation_note:
             self._merge(0, _LAST, text.translation_note, self.formats(italic=True, font_color="#595959"))
             self.row += 1
         header = document.header

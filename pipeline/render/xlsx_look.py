@@ -7,7 +7,7 @@ high their row is; the paper on which text prints at seven points or more. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -45,16 +45,19 @@ class SheetLook:
     """The margins on the left and the right, in inches."""
     names_and_wallets: tuple[float, float] | None
     """The widths of these two columns where a name would need more than three lines: wallets then take three."""
-    is_fitted: bool
+    is_even: bool = False
+    """From layout 3 on: the rows stand in the same rows of the sheet in every language, and are the same bytes."""
+    is_fitted: bool = True
     """From layout 2 on: headings stand upright where a word is wider than its column, the paper is the one on which everything is readable, totals stand
     below the rows, and what people's names and roles need decides how high their lines are."""
 
 
-_LOOKS: Final = {
+_LOOKS: Final[dict[int, SheetLook]] = {
     1: SheetLook((5.5, 11.5, 23.5, 15, 9.5, 40, 9.5, 9.5, 11, 11, 9.5, 9.5, 11, 9, 10), 7.5, 7, 6.5, 0.4, None, is_fitted=False),
     # A wallet of 42 characters has two lines.
-    2: SheetLook((4.1, 10.8, 15.6, 14.2, 7.9, 20.3, 7.9, 7.8, 11, 11, 7.9, 7.8, 11, 6.6, 8), 8, 8, 8, 0.3, (21.5, 14.8), is_fitted=True),
+    2: SheetLook((4.1, 10.8, 15.6, 14.2, 7.9, 20.3, 7.9, 7.8, 11, 11, 7.9, 7.8, 11, 6.6, 8), 8, 8, 8, 0.3, (21.5, 14.8)),
 }
+_LOOKS[3] = replace(_LOOKS[2], is_even=True)
 
 
 def look_of(layout: int) -> SheetLook:

@@ -1,7 +1,7 @@
 """A table's rows as a worksheet's XML, made by whole columns: many times faster than a call for each cell, and byte for byte what the library writes.
 
 What enters: the rows as they were typed (`xlsx_typed`), and the sheet as the library wrote it with the landmarks only, which show what each format's number is and each
-height. What leaves: the sheet with all rows in their places; where another language's landmarks are the same bytes, so are its rows, and they are made once. The landmarks
+height. What leaves: the sheet with all rows in their places; where another language's landmarks are the same bytes, so are its rows, and they are made once, from layout 3 on also deflated. The landmarks
 are made here, too, and compared with the library's: a version of it that writes otherwise is noticed in each file (`WrittenOtherwise`), and the rows are left to it.
 """
 
@@ -12,10 +12,12 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import IO, Final
 
 import polars as pl
 
+from .deflated import Deflated, add_member
 from .xlsx_typed import TypedRows, spool
 
 _ROW: Final = re.compile(rb'<row r="(\d+)"')
@@ -29,28 +31,41 @@ class WrittenOtherwise(Exception):
     """The library writes a row in other bytes than this module."""
 
 
+Whole = IO[bytes] | Deflated
+"""The XML of a sheet's rows: in a file, open at its end, or deflated."""
+
+
 class MadeRows:
-    """The rows' XML of the sheet that was made last, in a temporary file, for the next language whose landmarks are the same."""
+    """The XML of sheets' rows in temporary files, for the next language whose landmarks are the same: of the sheet that was made last, or deflated, of all."""
 
-    def __init__(self, folder: str | None) -> None:
-        self._folder, self._key = folder, b""
-        self._file: IO[bytes] | None = None
+    def __init__(self, folder: str | None, *, is_deflated: bool) -> None:
+        self._folder, self._is_deflated = folder, is_deflated
+        self._made: dict[TypedRows, tuple[bytes, IO[bytes], Whole]] = {}
 
-    def get(self, key: bytes, make: Callable[[], Iterable[bytes]]) -> tuple[IO[bytes], bool]:
-        """The XML, open at its end, and whether `make` made it anew. `key`: what it depends on."""
-        if self._file is not None and self._key == key:
-            return self._file, False
-        self.close()
-        self._file = spool(self._folder)
-        self._file.writelines(make())
-        self._key = key
-        return self._file, True
+    def get(self, sheet: TypedRows, key: bytes, make: Callable[[], Iterable[bytes]]) -> tuple[Whole, bool]:
+        """The XML, and whether `make` made it anew. `key`: what it depends on."""
+        if sheet in self._made and self._made[sheet][0] == key:
+            return self._made[sheet][2], False
+        if not self._is_deflated:
+            self.close()
+        elif sheet in self._made:
+            self._made.pop(sheet)[1].close()
+        with ExitStack() as until_made:
+            file = until_made.enter_context(spool(self._folder))
+            whole: Whole = file
+            if self._is_deflated:
+                whole = Deflated(file, make())
+            else:
+                file.writelines(make())
+            until_made.pop_all()
+        self._made[sheet] = key, file, whole
+        return whole, True
 
     def close(self) -> None:
         """Remove what was kept."""
-        if self._file is not None:
-            self._file.close()
-        self._file, self._key = None, b""
+        for _, file, _ in self._made.values():
+            file.close()
+        self._made = {}
 
 
 class BulkRows:
@@ -65,13 +80,13 @@ class BulkRows:
 
     def landmarks(self) -> Iterator[tuple[int, tuple[str | None, ...]]]:
         """The rows that the library writes, in order: the number in the sheet, and the values."""
-        for place in self._typed.landmarks:
-            yield self._first_row + place, self._typed.rows.slice(place, 1).row(0)
+        for place, values in self._typed.landmark_rows():
+            yield self._first_row + place, values
 
-    def spliced(self, sheet: IO[bytes], made: MadeRows, on_rows: Callable[[int], None]) -> tuple[bytes, IO[bytes], bytes]:
+    def spliced(self, sheet: IO[bytes], made: MadeRows, on_rows: Callable[[int], None]) -> tuple[bytes, Whole, bytes]:
         """The sheet, which has the landmarks, with all rows: what stands before them, they, and what stands behind. `on_rows`: how many are done. Raises WrittenOtherwise."""
         around: list[list[bytes]] = [[], []]
-        digest = hashlib.sha256(str(id(self._typed)).encode())
+        digest = hashlib.sha256()
         for is_landmark, part in self._parts(sheet):
             if is_landmark:
                 digest.update(part)
@@ -79,7 +94,7 @@ class BulkRows:
             else:
                 around[1].append(part)
         sheet.seek(0)
-        rows, is_new = made.get(digest.digest(), lambda: self._made(sheet, on_rows))
+        rows, is_new = made.get(self._typed, digest.digest(), lambda: self._made(sheet, on_rows))
         if not is_new:
             on_rows(self._typed.rows.height)
         return b"".join(around[0]), rows, b"".join(around[1])
@@ -148,10 +163,13 @@ def splice_sheets(
                     _pack(info, *rows.spliced(part, made, say), target)
 
 
-def _pack(info: zipfile.ZipInfo, head: bytes, whole: IO[bytes] | None, tail: bytes, target: zipfile.ZipFile) -> None:
+def _pack(info: zipfile.ZipInfo, head: bytes, whole: Whole | None, tail: bytes, target: zipfile.ZipFile) -> None:
     """Add a part to the archive under its name, date and mode."""
     made = zipfile.ZipInfo(info.filename, info.date_time)
     made.external_attr, made.create_system, made.compress_type = info.external_attr, info.create_system, info.compress_type
+    if isinstance(whole, Deflated):
+        add_member(target, made, head, whole, tail)
+        return
     made.file_size = len(head) + (whole.seek(0, 2) if whole is not None else 0) + len(tail)
     with target.open(made, "w") as packed:
         packed.write(head)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import IO, Any, Final, cast
 
@@ -50,22 +50,35 @@ class TypedRows:
         self._file = spool(folder)
         self._places: list[tuple[int, int]] = []
         """Where each chunk stands in the file: offset and bytes."""
+        self._landmark_places: list[tuple[int, int]] = []
+        """Where the landmarks of each chunk stand in it, as they were read."""
 
     @cached_property
     def landmarks(self) -> list[int]:
         """The rows that the library writes, in order, from 0: each format and number of lines once, the first and the last row, and texts that it escapes in ways of its own."""
-        found = {0, self.rows.height - 1} if self.rows.height else set()
+        landmarks: list[int] = []
         seen: set[tuple[str, int]] = set()
         for start in range(0, self.rows.height, self._chunk):
-            typed = self._typed(start)
+            rows = self.rows.slice(start, self._chunk)
+            typed = self._typed(start, rows)
+            found = {0, self.rows.height - 1} & set(range(start, start + rows.height))
             found.update(typed.filter("is_unusual")["place"])
             for name in ("lines", *(name for name in typed.columns if name.startswith("code"))):
                 for kind, place in typed.group_by(name).agg(pl.col("place").min()).iter_rows():
                     if (name, kind) not in seen:
                         seen.add((name, kind))
                         found.add(place)
-            self._keep(typed)
-        return sorted(found)
+            self._places.append(self._keep(typed))
+            self._landmark_places.append(self._keep(rows[[place - start for place in sorted(found)]]))
+            landmarks += sorted(found)
+        return landmarks
+
+    def landmark_rows(self) -> Iterator[tuple[int, tuple[str | None, ...]]]:
+        """The landmarks with their values; the report's rows are not read for them again."""
+        landmarks = iter(self.landmarks)
+        for place in self._landmark_places:
+            for values in self._kept(place).iter_rows():
+                yield next(landmarks), values
 
     def chunks(self) -> Sequence[int]:
         """The number of each chunk's first row, from 0; the landmarks must be known."""
@@ -73,22 +86,24 @@ class TypedRows:
 
     def chunk(self, start: int) -> pl.DataFrame:
         """A chunk as it was typed: `place`, the row's number from 0, `lines`, `is_unusual`, and by column of the form, from 0, `code` and `tail`."""
-        offset, size = self._places[start // self._chunk]
-        self._file.seek(offset)
-        return pl.read_ipc_stream(io.BytesIO(self._file.read(size)))
+        return self._kept(self._places[start // self._chunk])
 
     def close(self) -> None:
         """Remove what was kept."""
         self._file.close()
 
-    def _keep(self, typed: pl.DataFrame) -> None:
+    def _keep(self, frame: pl.DataFrame) -> tuple[int, int]:
         written = io.BytesIO()
-        typed.write_ipc_stream(written, compression="lz4")
+        frame.write_ipc_stream(written, compression="lz4")
         offset = self._file.seek(0, io.SEEK_END)
-        self._places.append((offset, self._file.write(written.getbuffer())))
+        return offset, self._file.write(written.getbuffer())
 
-    def _typed(self, start: int) -> pl.DataFrame:
-        rows = self.rows.slice(start, self._chunk)
+    def _kept(self, place: tuple[int, int]) -> pl.DataFrame:
+        offset, size = place
+        self._file.seek(offset)
+        return pl.read_ipc_stream(io.BytesIO(self._file.read(size)))
+
+    def _typed(self, start: int, rows: pl.DataFrame) -> pl.DataFrame:
         columns = [pl.int_range(start, start + rows.height, dtype=pl.UInt32, eager=True).alias("place")]
         lines, unusual = [], []
         for number, column in enumerate(self._columns):

@@ -42,6 +42,17 @@ def test_another_pdf_is_another_one_to_a_reader(document: Document, tmp_path: Pa
     assert same_pdf(pdf_seen(tmp_path / "ru.pdf"), pdf_seen(PDF)) is False
 
 
+def test_a_pdf_whose_pages_have_several_streams_is_read_whole(tmp_path: Path) -> None:
+    """Of layout 3: its rows stand in a stream of their own."""
+    made, other = of_rows(example().rows.head(60)), of_rows(example().rows.head(61).tail(60))
+    for name, document in (("report", made), ("other", other)):
+        render_one(document, tmp_path / f"{name}.pdf", format="pdf", language="en")
+    seen = pdf_seen(tmp_path / "report.pdf")
+    assert "Page 1 of 3" in seen.pages[0].words and all(wallet in seen.pages[0].words for wallet in made.rows.slice(0, 5)["wallet"])
+    assert same_pdf(seen, pdf_seen(tmp_path / "other.pdf")) is False
+    assert same_pdf(seen, pdf_seen(tmp_path / "report.pdf")) is True
+
+
 def test_what_is_no_pdf_is_refused(tmp_path: Path) -> None:
     content = PDF.read_bytes()
     for number, spoiled in enumerate((b"", b"%PDF-1.4", content[: len(content) // 2])):

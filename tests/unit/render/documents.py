@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.model.months import Month
 from pipeline.render import Document
 from pipeline.render.form import COLUMNS
 from pipeline.render.json_report import write_report_json
+from pipeline.render.report_rows import ReportRows
 from tests.reports import read_report_csv, report_csv
 
 EXPECTED = Path(__file__).parents[3] / "docs" / "example" / "2026-10" / "expected"
@@ -66,6 +68,22 @@ HARD_ROWS: list[dict[str, str | None]] = [
     {"amount": "1234567.123456789", "transfer_amount": "0." + "0" * 36 + "1", "wallet": "A" * 200},
 ]
 """What differs from `ROW`: formulas, markup, line breaks, missing glyphs, long texts, amounts that a float loses."""
+
+
+class CountedRows:
+    """A report's rows, and how often they were read."""
+
+    def __init__(self, rows: ReportRows) -> None:
+        self._rows, self.read = rows, 0
+        self.height = rows.height
+
+    def slice(self, offset: int, length: int | None = None) -> pl.DataFrame:
+        self.read += 1
+        return self._rows.slice(offset, length)
+
+    def iter_slices(self, n_rows: int = 10_000) -> Iterator[pl.DataFrame]:
+        self.read += 1
+        return self._rows.iter_slices(n_rows)
 
 
 def document(rows: list[dict[str, str | None]], **changes: Any) -> Document:

@@ -3,6 +3,7 @@
 import io
 import re
 from array import array
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from pipeline.render.pdf_page import INNER, Paper
 from pipeline.render.pdf_table import Table, page_breaks, shown
 from pipeline.render.pdf_text import printable, width_pt
 
-from .documents import FROZEN_AT, HARD_ROWS, document, example, hard, of_rows
+from .documents import FROZEN_AT, HARD_ROWS, ROW, CountedRows, document, example, hard, of_rows
 
 
 def pdf_bytes(made: Document, language: Language = "kk") -> bytes:
@@ -42,8 +43,14 @@ def bare(text: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everything_is_on_the_pages_in_order(language: Language) -> None:
     made = hard()
-    pages = [page.extract_text() for page in opened(pdf_bytes(made, language)).pages]
-    text = bare("".join(pages))
+    text = bare("".join(page.extract_text() for page in opened(pdf_bytes(made, language)).pages))
+    assert_in_order(text, made, language)
+    for value in ("9" * 38, "123.000000000000000001"):
+        assert bare(value) in text
+
+
+def assert_in_order(text: str, made: Document, language: Language) -> None:
+    """All of the form is in the text: its words, and every row's values one after another."""
     at = 0
     for row in made.rows.iter_rows():
         for column, value in zip(form().column, row, strict=True):
@@ -54,7 +61,7 @@ def test_everything_is_on_the_pages_in_order(language: Language) -> None:
     words = form().text[language]
     for one in (words.title, words.note, words.executor, words.head, words.full_name, words.translation_note, words.totals):
         assert bare(one) in text
-    for value in (*made.header.values(), "9" * 38, "123.000000000000000001"):
+    for value in made.header.values():
         assert bare(value) in text
 
 
@@ -227,7 +234,7 @@ def test_what_is_made_once_is_the_same_bytes(language: Language) -> None:
 class LibraryPages(PDFDocument):
     """reportlab's own document, in the place of ours."""
 
-    def __init__(self, _file: IO[bytes] | None, _folder: Path | None, **settings: Any) -> None:
+    def __init__(self, _file: IO[bytes] | None, _folder: Path | None, *, common: None, **settings: Any) -> None:
         super().__init__(**settings)
 
     def close(self) -> None:
@@ -236,6 +243,8 @@ class LibraryPages(PDFDocument):
 
 @pytest.mark.parametrize("made", [document([]), hard(), example()], ids=["no rows", "hard rows", "the example month"])
 def test_pages_put_aside_make_the_library_s_file(made: Document) -> None:
+    """Until layout 2; since then a page with rows has its content in several streams."""
+    made = replace(made, layout=2)
     ours = pdf_bytes(made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf_page, "StoredPages", LibraryPages)
@@ -246,9 +255,72 @@ def test_all_languages_of_a_document_are_the_bytes_of_each_by_itself(monkeypatch
     alone = [pdf_bytes(hard(), language) for language in LANGUAGES]
     measured: list[object] = []
     monkeypatch.setattr(pdf, "measure", lambda *of: measured.append(pdf_table.measure(*of)) or measured[-1])
-    pdfs, files = FormPdfs(hard()), []
-    for language in LANGUAGES:
-        file = io.BytesIO()
-        pdfs.write(file, language=language)
-        files.append(file.getvalue())
+    files = []
+    with closing(FormPdfs(hard())) as pdfs:
+        for language in LANGUAGES:
+            file = io.BytesIO()
+            pdfs.write(file, language=language)
+            files.append(file.getvalue())
     assert files == alone and len(measured) == 1
+
+
+def long_names() -> Document:
+    """A month of several pages, whose names and wallets take several lines."""
+    wallets = ("bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr", ROW["wallet"])
+    return document([{"miner_name": f"{LONG_NAMES[number % 2]} {number % 7}", "wallet": wallets[number % 3 % 2]} for number in range(130)])
+
+
+def rows_drawn(page: Any) -> bytes:
+    """The stream that has the page's rows: the last but one."""
+    streams = [one.get_object() for one in page["/Contents"]]
+    return bytes(streams[-2]._data)  # as it lies in the file
+
+
+@pytest.mark.parametrize("made", [hard(), example(), long_names()], ids=["hard rows", "the example month", "long names"])
+def test_a_further_language_has_the_rows_of_the_first_and_reads_none(made: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = CountedRows(made.rows)
+    alone = [pdf_bytes(made, language) for language in LANGUAGES]
+    pdfs, files = FormPdfs(replace(made, rows=rows)), []
+    with closing(pdfs):
+        for language in LANGUAGES:
+            file = io.BytesIO()
+            pdfs.write(file, language=language)
+            files.append(file.getvalue())
+            if language == LANGUAGES[0]:
+                read, rows.read = rows.read, 0
+                monkeypatch.setattr("pipeline.render.pdf_grid._draw_rows", None)
+    assert read > 0 and rows.read == 0
+    assert files == alone, "whichever language is the first"
+    readers = [opened(content) for content in files]
+    with_rows = [[page for page in reader.pages if isinstance(page["/Contents"].get_object(), list)] for reader in readers]
+    assert len(with_rows[0]) > 1 or made.rows.height < 20
+    assert [len(pages) for pages in with_rows] == [len(with_rows[0])] * 3
+    for pages in zip(*with_rows, strict=True):
+        assert len({rows_drawn(page) for page in pages}) == 1
+    fonts = {bytes(font["/FontDescriptor"]["/FontFile2"].get_data()) for reader in readers for font in fonts_of(reader, "-Rows")}
+    assert len(fonts) == len(fonts_of(readers[0], "-Rows")), "the same shapes under the same codes"
+    for language, reader in zip(LANGUAGES, readers, strict=True):
+        assert_in_order(bare("".join(page.extract_text() for page in reader.pages)), made, language)
+
+
+def fonts_of(reader: PdfReader, name: str) -> list[Any]:
+    fonts = [font.get_object() for font in reader.pages[0]["/Resources"]["/Font"].values()]  # type: ignore[index]
+    return [font for font in fonts if str(font["/BaseFont"]).endswith(name)]
+
+
+def test_a_first_row_too_high_for_the_first_page_is_not_called_none() -> None:
+    made = document([{"miner_name": "слово " * 400}] * 2)
+    for language in LANGUAGES:
+        pages = [bare(page.extract_text()) for page in opened(pdf_bytes(made, language)).pages]
+        assert len(pages) > 2 and not any(bare(form().text[language].no_rows) in page for page in pages)
+        assert not any("словослово" in page for page in pages[:1])
+
+
+def test_a_pdf_after_one_that_failed_is_whole() -> None:
+    with closing(FormPdfs(hard())) as pdfs:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="full"):
+            patch.setattr("pipeline.render.pdf_common.CommonRows.add", lambda *_: (_ for _ in ()).throw(OSError("full")))
+            pdfs.write(io.BytesIO(), language="ru")
+        file = io.BytesIO()
+        pdfs.write(file, language="ru")
+    assert file.getvalue() == pdf_bytes(hard(), "ru")

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import EsepError
-from pipeline.render import xlsx_typed
+from pipeline.render import Document, xlsx_typed
+from pipeline.render.deflated import Deflated
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
 from pipeline.render.xlsx import Workbooks
 from pipeline.render.xlsx_cells import exact_decimals
 from pipeline.render.xlsx_rows import BulkRows, WrittenOtherwise
 from pipeline.render.xlsx_typed import TypedRows
 
-from .documents import HARD_ROWS, ROW, document, example, hard, of_rows
+from .documents import HARD_ROWS, ROW, CountedRows, document, example, hard, of_rows
 from .workbook import numbers_row, opened, read_rows, workbook_bytes
 
 
@@ -167,8 +169,8 @@ def test_the_former_layout_stays_as_it_was() -> None:
     sheet = opened(workbook_bytes(of_rows(example().rows.head(40), layout=1))).worksheets[0]
     assert sheet.column_dimensions["F"].width > 40
     assert not any(cell.value == form().text["kk"].totals for row in sheet.iter_rows() for cell in row)
-    with pytest.raises(ValueError, match="layout 3 of the documents"):
-        of_rows(example().rows, layout=3)
+    with pytest.raises(ValueError, match="layout 4 of the documents"):
+        of_rows(example().rows, layout=4)
 
 
 def test_totals_stand_on_their_own_sheet() -> None:
@@ -242,18 +244,27 @@ _AMOUNTS = st.decimals(0, 10**20, places=8).map(lambda value: f"{value:f}") | _T
     st.lists(st.tuples(_TEXTS, _AMOUNTS, _AMOUNTS, st.none() | st.dates().map(str)), max_size=40),
     st.sampled_from([1, 7, 100]),
     st.sampled_from([3, 1000]),
+    st.sampled_from([1, 2, 3]),
 )
 def test_rows_made_by_columns_are_the_librarys_own_bytes(
-    values: list[tuple[str, str, str, str | None]], rows_per_sheet: int, chunk: int
+    values: list[tuple[str, str, str, str | None]], rows_per_sheet: int, chunk: int, layout: int
 ) -> None:
+    """Of the whole workbook until layout 2; since then its rows are deflated by themselves, whatever the chunks."""
     rows = [dict(zip(("miner_name", "amount", "n", "transfer_date"), one, strict=True)) for one in values]
-    made = of_rows(pl.DataFrame([{**ROW, **row} for row in rows], dict.fromkeys(COLUMNS, pl.String)))
+    made = of_rows(pl.DataFrame([{**ROW, **row} for row in rows], dict.fromkeys(COLUMNS, pl.String)), layout=layout)
     whole = io.BytesIO()
     with closing(Workbooks(made, rows_per_sheet=rows_per_sheet)) as books:
         books.write_book(whole, "kk", is_whole=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(xlsx_typed, "CHUNK", chunk)
-        assert workbook_bytes(made, rows_per_sheet=rows_per_sheet) == whole.getvalue()
+        by_columns = workbook_bytes(made, rows_per_sheet=rows_per_sheet)
+    assert members(by_columns) == members(whole.getvalue())
+    assert by_columns == (workbook_bytes(made, rows_per_sheet=rows_per_sheet) if layout > 2 else whole.getvalue())
+
+
+def members(content: bytes) -> list[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        return [(name, parts.read(name)) for name in parts.namelist()]
 
 
 def test_most_rows_are_made_by_columns() -> None:
@@ -263,12 +274,13 @@ def test_most_rows_are_made_by_columns() -> None:
         assert len(list(bulk.landmarks())) < 20 < some.height
 
 
-@pytest.mark.parametrize(("rows_per_sheet", "made_anew"), [(1_000, 2), (7, 9)])
+@pytest.mark.parametrize(("layout", "rows_per_sheet", "made_anew"), [(2, 1_000, 2), (2, 7, 9), (3, 1_000, 1), (3, 7, 3)])
 def test_further_languages_are_the_same_bytes_and_type_no_row_again(
-    monkeypatch: pytest.MonkeyPatch, rows_per_sheet: int, made_anew: int
+    monkeypatch: pytest.MonkeyPatch, layout: int, rows_per_sheet: int, made_anew: int
 ) -> None:
-    """Russian and English have the same rows in the same places, Kazakh has no note above them; of several sheets, the last is kept."""
-    expected = {language: workbook_bytes(hard(), language=language, rows_per_sheet=rows_per_sheet) for language in LANGUAGES}
+    """Until layout 2 Russian and English have the same rows in the same places, Kazakh has no note above them; of several sheets, the last is kept."""
+    made = replace(hard(), layout=layout)
+    expected = {language: workbook_bytes(made, language=language, rows_per_sheet=rows_per_sheet) for language in LANGUAGES}
     called: list[str] = []
 
     def watch(kind: type, name: str) -> None:
@@ -277,13 +289,35 @@ def test_further_languages_are_the_same_bytes_and_type_no_row_again(
 
     watch(TypedRows, "_typed")
     watch(BulkRows, "_made")
-    with closing(Workbooks(hard(), rows_per_sheet=rows_per_sheet)) as books:
+    with closing(Workbooks(made, rows_per_sheet=rows_per_sheet)) as books:
         for language, content in expected.items():
             file = io.BytesIO()
             books.write(file, language=language)
             assert file.getvalue() == content
     assert called.count("_typed") == -(-hard().rows.height // rows_per_sheet)
     assert called.count("_made") == made_anew
+
+
+@pytest.mark.parametrize("made", [hard(), example()], ids=["hard rows", "the example month"])
+def test_a_further_language_reads_no_row_and_deflates_none(made: Document) -> None:
+    """The rows are the same deflated bytes in all of them, and each sheet is one sound member of the archive."""
+    rows = CountedRows(made.rows)
+    files = []
+    with closing(Workbooks(replace(made, rows=rows))) as books:
+        for language in LANGUAGES:
+            file = io.BytesIO()
+            books.write(file, language=language)
+            files.append(file.getvalue())
+            if language == LANGUAGES[0]:
+                read, rows.read = rows.read, 0
+    assert read > 0 and rows.read == 0
+    parts = [dict(members(content))["xl/worksheets/sheet1.xml"] for content in files]
+    first = numbers_row(opened(files[0]).worksheets[0]) + 1
+    begin, end = b'<row r="%d"' % first, b'<row r="%d"' % (first + made.rows.height + 1)
+    (xml,) = {part[part.index(begin) : part.index(end)] for part in parts}
+    alone = Deflated(io.BytesIO(), [xml])
+    assert all(content.count(alone.file.getvalue()) == 1 for content in files)
+    assert [read_rows(opened(content).worksheets[0]) for content in files] == [made.rows.rows()] * 3
 
 
 def test_a_workbook_after_one_that_failed_is_whole() -> None:
@@ -298,9 +332,10 @@ def test_a_workbook_after_one_that_failed_is_whole() -> None:
 
 
 def test_a_library_that_writes_otherwise_writes_every_row_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = workbook_bytes(hard())
+    expected, former = workbook_bytes(hard()), workbook_bytes(replace(hard(), layout=2))
     monkeypatch.setattr(BulkRows, "_xml", lambda *_: pl.col("place").cast(pl.String))
-    assert workbook_bytes(hard()) == expected
+    assert members(workbook_bytes(hard())) == members(expected)
+    assert workbook_bytes(replace(hard(), layout=2)) == former
     monkeypatch.setattr("pipeline.render.xlsx.WrittenOtherwise", KeyError)  # so that it is seen to be raised
     with pytest.raises(WrittenOtherwise):
         workbook_bytes(hard())
