@@ -34,9 +34,9 @@ class Matched:
     """transfer (its number), KEY, amount, holder, is_coinbase, instant (µs), date, block_hash, height, fee, fee_asset, paid (sum of the payments linked),
     payments (how many), explanation, is_explained, payer (null: the pool itself)."""
     links: pl.DataFrame
-    """The linked payments: PAYMENTS' columns, then chain, transfer: the number of the transfer."""
+    """The linked payments, with all columns that they came with; `transfer`: the number of the transfer."""
     orphans: pl.DataFrame
-    """The payments that were judged and linked to nothing: PAYMENTS, chain."""
+    """The payments that were judged and linked to nothing."""
 
     def and_those_of(self, others: Matched) -> Matched:
         """The transfers, links and orphans of both."""

@@ -5,8 +5,6 @@ Enters: `Facts` of the whole log up to some positions, the month, the rules' par
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import polars as pl
 
 from pipeline.model.months import Month
@@ -21,7 +19,7 @@ from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .issue_rows import is_in_month, make_refs_unique
 from .line import combine_open
-from .match import KEY, Matched, credit, match
+from .match import KEY, credit, match
 from .opening import Beginning, Opening
 from .payers import match_payers, sort_out_payments
 from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
@@ -43,7 +41,8 @@ def enrich_month(
     """
     facts, unknown = name_assets(facts, rules)
     transactions = pool_transactions(facts)
-    paid_by = sort_out_payments(facts.payments, transactions, rules)
+    payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
+    paid_by = sort_out_payments(payments, transactions, rules)
     outputs = classify(facts, transactions, paid_by.own, rules)
     outflows = list_outflows(outputs.filter(is_in_month(month)), transactions.filter(is_in_month(month)))
     tips = facts.blocks.group_by("chain").agg(pl.col("time").get(pl.col("height").arg_max()).alias("tip_at"))
@@ -51,8 +50,6 @@ def enrich_month(
     if paid_by.has_others:
         matched = matched.and_those_of(match_payers(paid_by, facts, transactions, tips, rules))
     del outputs
-    payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
-    matched = _with_miners(matched, payments)
     credits = credit(matched)
     allocations = list_allocations(facts, rules, opening)
     held = assign_holders(allocations, facts.accounts, month)
@@ -201,10 +198,5 @@ def list_transfers(transfers: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFra
 
 
 def _with_miner(frame: pl.DataFrame, accounts: pl.DataFrame, *, at: str, day: str) -> pl.DataFrame:
-    """The day in Almaty of `at`, and the account's holder that day as `miner_id`."""
+    """The day in Almaty of `at`, and the account's holder that day as `miner_id` (rule 4.2)."""
     return with_holder(frame.with_columns(day_of_micros(at).alias(day)), accounts, keys=["account"], day=day, name="miner_id")
-
-
-def _with_miners(matched: Matched, payments: pl.DataFrame) -> Matched:
-    """The links with each payment's miner (rule 4.2)."""
-    return replace(matched, links=matched.links.join(payments.select("payment_id", "miner_id"), on="payment_id", how="left"))

@@ -19,7 +19,7 @@ from pipeline.chains.bitcoin.auxpow import auxpow_fault, bare_header, is_merge_m
 from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, double_sha256, parse_header, parse_transaction
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, double_sha256, link_of, parse_header, parse_transaction
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.evm.networks import AccountNetwork
@@ -95,12 +95,12 @@ def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) 
     """The header's hash, its parent's hash, and the header's own faults."""
     if isinstance(network, AccountNetwork):
         return header_fault(raw, height)
-    header = parse_header(bare_header(raw, network))
+    block_hash, prev = link_of(bare_header(raw, network))
     if network.pow == "scrypt-auxpow" and (len(raw) > HEADER_SIZE or not is_merge_mined(raw)):
         fault = auxpow_fault(raw, network)
-        return header.hash.hex(), header.prev.hex(), [fault] if fault else []
-    wrong = [message("its hash does not meet the target of its proof of work")] if meets_target(raw, network, header.hash) is False else []
-    return header.hash.hex(), header.prev.hex(), wrong
+        return block_hash.hex(), prev.hex(), [fault] if fault else []
+    wrong = [message("its hash does not meet the target of its proof of work")] if meets_target(raw, network, block_hash) is False else []
+    return block_hash.hex(), prev.hex(), wrong
 
 
 @dataclass(frozen=True)

@@ -195,17 +195,26 @@ class Block(NamedTuple):
 
 def parse_header(raw: bytes) -> Header:
     """The header in exactly 80 bytes."""
-    if len(raw) != HEADER_SIZE:
-        raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(raw)}")
+    _require_header(raw)
     version, prev, merkle_root, time, bits, nonce = _HEADER.unpack(raw)
     return Header(double_sha256(raw)[::-1], prev[::-1], merkle_root[::-1], time, bits, nonce, version)
 
 
 def time_of(raw: bytes) -> int:
     """The time alone of the header in exactly 80 bytes, Unix seconds."""
+    _require_header(raw)
+    return int.from_bytes(raw[68:72], "little")
+
+
+def link_of(raw: bytes) -> tuple[bytes, bytes]:
+    """What ties the header in exactly 80 bytes to others: its hash, and that of the block before."""
+    _require_header(raw)
+    return double_sha256(raw)[::-1], raw[35:3:-1]
+
+
+def _require_header(raw: bytes) -> None:
     if len(raw) != HEADER_SIZE:
         raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(raw)}")
-    return int.from_bytes(raw[68:72], "little")
 
 
 def parse_headers(raw: bytes, network: Network | None = None, *, with_proofs: bool = False) -> list[tuple[Header, bytes]]:
