@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import polars as pl
-
 from .merkle import target_of
 from .networks import Network
 from .wire import Header
@@ -90,6 +88,8 @@ def scheduled(height: int, parent_time: int, network: Network) -> int:
 
 def median_times(times: Sequence[int], first_height: int) -> list[int | None]:
     """Each header's median time past, by the times of all; None for the first ones, whose earlier headers are not here."""
+    import polars as pl  # here: commands that only look at months read networks, and load no polars
+
     # Of eleven whole numbers the median is one of them: that it is reckoned as a float changes nothing below 2^53.
     medians: list[int | None] = pl.Series(times, dtype=pl.Int64).rolling_median(TIMES).cast(pl.Int64).to_list()
     if first_height == 0:
