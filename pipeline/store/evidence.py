@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import duckdb
 import polars as pl
 
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Proof
 
+from .facts import read_frame
 from .queries import account_proofs, block_at, chain_state, proofs, statements
 
 
@@ -54,5 +53,4 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFr
 
 def _headers_between(connection: duckdb.DuckDBPyConnection, chain: str, first: int, last: int) -> pl.DataFrame:
     """The headers of the main chain's blocks of heights `first` … `last`, as HEADERS: never a Python object for each block of years."""
-    found = connection.execute(statements()["headers_between"], {"chain": chain, "first": first, "last": last}).to_arrow_table()
-    return cast("pl.DataFrame", pl.from_arrow(found)).select(pl.col(column).cast(dtype) for column, dtype in HEADERS.items())
+    return read_frame(connection, statements()["headers_between"], HEADERS, {"chain": chain, "first": first, "last": last})

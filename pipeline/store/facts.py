@@ -72,7 +72,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, allocated_in: Month | None
     """The facts in force, each frame exactly in its shape of `enrich.frames.SHAPES`, in the order of its keys. `allocated_in`: of the allocations those of this month alone."""
     there = _frames_there(connection)
     found = {
-        name: _read(connection, statements()[f"facts.{name}"], shape) if name in there else _empty(shape)
+        name: read_frame(connection, statements()[f"facts.{name}"], shape) if name in there else _empty(shape)
         for name, shape in SHAPES.items()
         if allocated_in is None or name != "allocations"
     }
@@ -82,7 +82,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, allocated_in: Month | None
 def read_allocations(connection: duckdb.DuckDBPyConnection, month: Month) -> pl.DataFrame:
     """The allocations in force whose instant lies in the month, in the shape and order of `read_facts`."""
     bounds = {"since": first_instant(month), "until": first_instant(month.next)}
-    return _read(connection, statements()["since.allocations"], SHAPES["allocations"], bounds)
+    return read_frame(connection, statements()["since.allocations"], SHAPES["allocations"], bounds)
 
 
 def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month) -> Facts:
@@ -99,7 +99,7 @@ def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, mo
                 found[name] = _empty(shape)
                 continue
             statement = statements().get(f"since.{name}") or statements()[f"facts.{name}"]
-            found[name] = _read(connection, statement, shape, {key: value for key, value in bounds.items() if f"${key}" in statement})
+            found[name] = read_frame(connection, statement, shape, {key: value for key, value in bounds.items() if f"${key}" in statement})
         return Facts(**found)
     finally:
         for name in cuts:
@@ -115,8 +115,10 @@ def _empty(shape: Shape) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(shape))
 
 
-def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape, values: Mapping[str, int] | None = None) -> pl.DataFrame:
-    """The result of a statement, converted batch by batch: both whole results in memory would take twice the space."""
+def read_frame(
+    connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape, values: Mapping[str, object] | None = None
+) -> pl.DataFrame:
+    """The result of a statement in the columns of `shape`, converted batch by batch: both whole results in memory would take twice the space."""
     parts, batches = [], []
     for batch in connection.execute(statement, dict(values or {})).to_arrow_reader(_ROWS_A_BATCH):
         frame = pl.DataFrame(batch)
