@@ -22,10 +22,10 @@ _ONE: Final = 1 << 31
 class Deflated:
     """A part of a member, deflated."""
 
-    def __init__(self, file: IO[bytes], pieces: Iterable[bytes]) -> None:
-        """`file`: where it lies; the caller closes it."""
+    def __init__(self, file: IO[bytes], pieces: Iterable[bytes], level: int = zlib.Z_DEFAULT_COMPRESSION) -> None:
+        """`file`: where it lies; the caller closes it. `level`: how hard zlib tries, from 1 to 9."""
         self.file, self.size, self.crc = file, 0, 0
-        packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        packing = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
         for piece in pieces:
             self.size += len(piece)
             self.crc = zlib.crc32(piece, self.crc)

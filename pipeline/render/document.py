@@ -25,9 +25,9 @@ from .csv_parts import ROWS_AT_ONCE
 from .form import COLUMNS
 from .report_rows import ReportFile, ReportRows, longest_values
 
-NEWEST_LAYOUT: Final = 3
+NEWEST_LAYOUT: Final = 4
 """How new versions are laid out on paper (ADR 26). 1: as until then; 2: workbooks print at 7 points and more and have the totals below the rows, PDFs keep
-the signatures with the totals and long names to few lines; 3: the rows are the same bytes in every language."""
+the signatures with the totals and long names to few lines; 3: the rows are the same bytes in every language; 4: those of a workbook are deflated faster."""
 LEAST_PDF_ROWS: Final = 1_000
 """A form of fewer rows is always printed whole."""
 HEADER_FIELDS = ("bin", "name", "address", "telephone", "email", "executor_name", "executor_telephone", "head_name")

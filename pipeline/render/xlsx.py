@@ -75,14 +75,15 @@ class Workbooks:
         """`folder`: where rows lie until they are packed, and for the next language (None: the system's own)."""
         self._document, self._folder = document, str(folder) if folder else None
         columns = form().printed_columns("kk")  # of any language: widths and cells do not depend on headings
-        self._widths = amount_widths(column_widths(look_of(document.layout), document.names), columns, document.longest)
+        look = look_of(document.layout)
+        self._widths = amount_widths(column_widths(look, document.names), columns, document.longest)
         self._sheets = [
             TypedRows(
                 RowSpan(document.rows, number * rows_per_sheet, rows_per_sheet), columns, self._widths, running=_LEFT, folder=self._folder
             )
             for number in range(max(1, -(-document.rows.height // rows_per_sheet)))
         ]
-        self._made = MadeRows(self._folder, is_deflated=look_of(document.layout).is_even)
+        self._made = MadeRows(self._folder, level=look.level if look.is_even else None)
 
     def write(self, file: IO[bytes], *, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Write the workbook to a binary file; `on_progress`: how many rows are done.

@@ -38,25 +38,26 @@ Whole = IO[bytes] | Deflated
 class MadeRows:
     """The XML of sheets' rows in temporary files, for the next language whose landmarks are the same: of the sheet that was made last, or deflated, of all."""
 
-    def __init__(self, folder: str | None, *, is_deflated: bool) -> None:
-        self._folder, self._is_deflated = folder, is_deflated
+    def __init__(self, folder: str | None, *, level: int | None) -> None:
+        """`folder`: where they lie (None: the system's own). `level`: how hard zlib tries when it deflates them; None: they are not deflated."""
+        self._folder, self._level = folder, level
         self._made: dict[TypedRows, tuple[bytes, IO[bytes], Whole]] = {}
 
     def get(self, sheet: TypedRows, key: bytes, make: Callable[[], Iterable[bytes]]) -> tuple[Whole, bool]:
         """The XML, and whether `make` made it anew. `key`: what it depends on."""
         if sheet in self._made and self._made[sheet][0] == key:
             return self._made[sheet][2], False
-        if not self._is_deflated:
+        if self._level is None:
             self.close()
         elif sheet in self._made:
             self._made.pop(sheet)[1].close()
         with ExitStack() as until_made:
             file = until_made.enter_context(spool(self._folder))
             whole: Whole = file
-            if self._is_deflated:
-                whole = Deflated(file, make())
-            else:
+            if self._level is None:
                 file.writelines(make())
+            else:
+                whole = Deflated(file, make(), self._level)
             until_made.pop_all()
         self._made[sheet] = key, file, whole
         return whole, True

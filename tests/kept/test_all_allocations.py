@@ -15,6 +15,7 @@ from pipeline.app.app import App
 from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.log.events import decode, encode
 from pipeline.log.events.ledger import Allocations
+from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import append_shared
 from pipeline.model.months import Month
 from pipeline.settings import load_settings
@@ -59,6 +60,22 @@ def test_the_kept_bundle_verifies(kept: Path) -> None:
     assert [(check.name, check.detail) for check in checks.values() if not check.holds] == []
     assert "the opening line is the closing line of 2026-09 v1, one by one, as its bundle beside this one says" in checks["debts"].detail
     assert "is what the facts leave open" in checks["debts"].detail, "all allocations are there"
+
+
+def test_a_version_frozen_in_layout_3_replays_to_the_digests_of_its_manifest(kept: Path, tmp_path: Path) -> None:
+    """Frozen after a restatement, by the program as it was before layout 4."""
+    was, event = json.loads((KEPT / "layout-3.manifest.json").read_bytes()), decode((KEPT / "layout-3.frozen.json").read_bytes().strip())
+    assert isinstance(event, Frozen) and event.layout == was["layout"] == 3
+    shutil.copytree(kept, tmp_path / "var")
+    with app_of(tmp_path / "var") as app:
+        restate(app)
+        append_shared(app.log, "months", app.settings.pool.key, [encode(event)])
+        app.months.restore(event)
+    again = json.loads((tmp_path / "var" / "months" / "2026-10" / "v2" / "manifest.json").read_text())
+    files = {name: digest for name, digest in was["files"].items() if name not in NOT_REPRODUCIBLE}
+    assert {"report.en.xlsx", "report.en.pdf"} < files.keys() and {name: again["files"][name] for name in files} == files
+    checks = {check.name: check for check in verify_bundle(tmp_path / "var" / "months" / "2026-10" / "v2")}
+    assert [(check.name, check.detail) for check in checks.values() if not check.holds] == []
 
 
 def test_a_version_frozen_now_begins_with_its_line_and_is_tied_to_the_month_before(kept: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.render.deflated import Deflated, add_member, crc_of_both
+from pipeline.render.xlsx_look import look_of
 
 
 @given(st.binary(), st.binary(max_size=3_000))
@@ -42,9 +43,10 @@ def test_the_member_is_one_stream(limit: int, heads: list[bytes], pieces: list[b
     assert read == {"first": b"before it", **middle, "last": b"behind it"}
 
 
-def test_pieces_of_any_size_are_the_same_bytes() -> None:
+@pytest.mark.parametrize("level", [look_of(3).level, look_of(4).level])
+def test_pieces_of_any_size_are_the_same_bytes(level: int) -> None:
     text = b"".join(b'<row r="%d"><c r="A%d"/></row>' % (number, number * number) for number in range(20_000))
-    whole = Deflated(io.BytesIO(), [text]).file.getvalue()
+    whole = Deflated(io.BytesIO(), [text], level).file.getvalue()
     for size in (1_000, 4_097, 300_000):
         pieces = (text[start : start + size] for start in range(0, len(text), size))
-        assert Deflated(io.BytesIO(), pieces).file.getvalue() == whole
+        assert Deflated(io.BytesIO(), pieces, level).file.getvalue() == whole

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import EsepError
-from pipeline.render import Document, xlsx_typed
+from pipeline.render import NEWEST_LAYOUT, Document, xlsx_typed
 from pipeline.render.deflated import Deflated
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
 from pipeline.render.xlsx import Workbooks
 from pipeline.render.xlsx_cells import exact_decimals
+from pipeline.render.xlsx_look import look_of
 from pipeline.render.xlsx_rows import BulkRows, WrittenOtherwise
 from pipeline.render.xlsx_typed import TypedRows
 
@@ -169,8 +170,8 @@ def test_the_former_layout_stays_as_it_was() -> None:
     sheet = opened(workbook_bytes(of_rows(example().rows.head(40), layout=1))).worksheets[0]
     assert sheet.column_dimensions["F"].width > 40
     assert not any(cell.value == form().text["kk"].totals for row in sheet.iter_rows() for cell in row)
-    with pytest.raises(ValueError, match="layout 4 of the documents"):
-        of_rows(example().rows, layout=4)
+    with pytest.raises(ValueError, match=f"layout {NEWEST_LAYOUT + 1} of the documents"):
+        of_rows(example().rows, layout=NEWEST_LAYOUT + 1)
 
 
 def test_totals_stand_on_their_own_sheet() -> None:
@@ -244,7 +245,7 @@ _AMOUNTS = st.decimals(0, 10**20, places=8).map(lambda value: f"{value:f}") | _T
     st.lists(st.tuples(_TEXTS, _AMOUNTS, _AMOUNTS, st.none() | st.dates().map(str)), max_size=40),
     st.sampled_from([1, 7, 100]),
     st.sampled_from([3, 1000]),
-    st.sampled_from([1, 2, 3]),
+    st.sampled_from([1, 2, 3, 4]),
 )
 def test_rows_made_by_columns_are_the_librarys_own_bytes(
     values: list[tuple[str, str, str, str | None]], rows_per_sheet: int, chunk: int, layout: int
@@ -274,7 +275,9 @@ def test_most_rows_are_made_by_columns() -> None:
         assert len(list(bulk.landmarks())) < 20 < some.height
 
 
-@pytest.mark.parametrize(("layout", "rows_per_sheet", "made_anew"), [(2, 1_000, 2), (2, 7, 9), (3, 1_000, 1), (3, 7, 3)])
+@pytest.mark.parametrize(
+    ("layout", "rows_per_sheet", "made_anew"), [(2, 1_000, 2), (2, 7, 9), (3, 1_000, 1), (3, 7, 3), (4, 1_000, 1), (4, 7, 3)]
+)
 def test_further_languages_are_the_same_bytes_and_type_no_row_again(
     monkeypatch: pytest.MonkeyPatch, layout: int, rows_per_sheet: int, made_anew: int
 ) -> None:
@@ -315,7 +318,7 @@ def test_a_further_language_reads_no_row_and_deflates_none(made: Document) -> No
     first = numbers_row(opened(files[0]).worksheets[0]) + 1
     begin, end = b'<row r="%d"' % first, b'<row r="%d"' % (first + made.rows.height + 1)
     (xml,) = {part[part.index(begin) : part.index(end)] for part in parts}
-    alone = Deflated(io.BytesIO(), [xml])
+    alone = Deflated(io.BytesIO(), [xml], look_of(NEWEST_LAYOUT).level)
     assert all(content.count(alone.file.getvalue()) == 1 for content in files)
     assert [read_rows(opened(content).worksheets[0]) for content in files] == [made.rows.rows()] * 3
 
