@@ -1,11 +1,13 @@
-"""Every field of every answer of a Bitcoin node, replaced by what it should not be: never another error than one of the source's."""
+"""Every field of every answer of a Bitcoin node, replaced by what it should not be: never another error than one of the source's.
+
+Each answer is well-formed HTTP, so the node stands in where HTTP ends (`SimulatedNode`); what a node does below that is `test_transport`'s.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SourceError
 
 from ..simulation.bitcoin_world import OURS, REGTEST, SimBlock, World
-from .scripted_node import Reply, ScriptedNode, listening
+from .scripted_node import Reply, ScriptedNode
 
 WALLETS = [WatchedWallet(name="pool", descriptors=[f"raw({script.hex()})" for script in OURS])]
 MISSING = object()
@@ -106,47 +108,45 @@ def test_no_field_of_any_answer_raises_another_error(strategy: str) -> None:
     world.extend(24)
     assert any(tx.spends and tx.spends[0][2] in OURS for block in world.chain() for tx in block.txs), "something of ours is spent"
     kind = {"rest": ScriptedNode, "old": OldNode}.get(strategy, FullNode)
-    with ExitStack() as held:
-        node = kind(world, has_rest=strategy == "rest")
-        url = held.enter_context(listening(node.behave))
-        seen: dict[str, Any] = {}
+    node = kind(world, has_rest=strategy == "rest")
+    seen: dict[str, Any] = {}
 
-        def look(method: str, reply: Reply) -> Reply:
-            size = len(json.dumps(reply["result"]))
-            if reply["error"] is None and size >= len(json.dumps(seen.get(method))):
-                seen[method] = reply["result"]
-            return reply
+    def look(method: str, reply: Reply) -> Reply:
+        size = len(json.dumps(reply["result"]))
+        if reply["error"] is None and size >= len(json.dumps(seen.get(method))):
+            seen[method] = reply["result"]
+        return reply
 
-        node.alter = look
-        assert not isinstance(follow(url, strategy), str)
-        tried = 0
-        for method, result in seen.items():
-            for path in places(result):
-                for odd in ODD:
-                    if odd is MISSING and path and isinstance(path[-1], int):
-                        continue
+    node.alter = look
+    assert not isinstance(follow(node, strategy), str)
+    tried = 0
+    for method, result in seen.items():
+        for path in places(result):
+            for odd in ODD:
+                if odd is MISSING and path and isinstance(path[-1], int):
+                    continue
 
-                    def alter(called: str, reply: Reply, method: str = method, path: tuple[Any, ...] = path, odd: Any = odd) -> Reply:
-                        if called != method or reply["error"] is not None:
-                            return reply
-                        try:
-                            return {**reply, "result": replaced(reply["result"], path, odd)}
-                        except (LookupError, TypeError):
-                            return reply
+                def alter(called: str, reply: Reply, method: str = method, path: tuple[Any, ...] = path, odd: Any = odd) -> Reply:
+                    if called != method or reply["error"] is not None:
+                        return reply
+                    try:
+                        return {**reply, "result": replaced(reply["result"], path, odd)}
+                    except (LookupError, TypeError):
+                        return reply
 
-                    node.alter = alter
-                    follow(url, strategy)
-                    tried += 1
-        assert tried > 100
+                node.alter = alter
+                follow(node, strategy)
+                tried += 1
+    assert tried > 100
 
 
-def follow(url: str, strategy: str) -> object:
+def follow(node: ScriptedNode, strategy: str) -> object:
     """Some steps over a fresh log; the last step, or what the error said. Any error but the source's goes through."""
     chain = BitcoinChain(
-        pool_id="p", chain="c", asset="BTC", network=REGTEST.name, rpc_url=url, user="u", password="p", wallets=WALLETS, start_height=1,
-        strategy="txindex" if strategy == "old" else strategy, rest="auto" if strategy == "rest" else "off", timeout_s=5,
+        pool_id="p", chain="c", asset="BTC", network=REGTEST.name, rpc_url="http://127.0.0.1:1", user="u", password="p", wallets=WALLETS,
+        start_height=1, strategy="txindex" if strategy == "old" else strategy, rest="auto" if strategy == "rest" else "off", timeout_s=5,
     )  # fmt: skip
-    with BitcoinConnector(MemoryLog(), chain) as following:
+    with BitcoinConnector(MemoryLog(), chain, connection=node) as following:
         try:
             for _ in range(3):
                 step = following.step()
@@ -166,15 +166,13 @@ def test_no_bytes_of_a_rest_answer_raise_another_error(path: str) -> None:
     """Each kind of REST answer, cut at any of some places, followed by more, replaced, or answered with another status."""
     world = World(11)
     world.extend(24)
-    with ExitStack() as held:
-        node = ScriptedNode(world)
-        url = held.enter_context(listening(node.behave))
-        alters = [lambda status, body, odd=odd, code=code: (code, odd) for odd in BODIES for code in (200, 404, 500, 503)]
-        alters += [lambda status, body, cut=cut: (status, body[: len(body) * cut // 16]) for cut in range(16)]
-        alters += [lambda status, body, place=place: (status, body[:80] + b"\xff" * place + body[80 + place :]) for place in (1, 4, 9, 40)]
-        alters += [lambda status, body: (status, body + b"\x00"), lambda status, body: (status, body * 2)]
-        for alter in alters:
-            node.alter_rest = lambda asked, status, body, alter=alter: alter(status, body) if asked.startswith(path) else (status, body)
-            follow(url, "rest")
-        n_tried = len(alters)
+    node = ScriptedNode(world)
+    alters = [lambda status, body, odd=odd, code=code: (code, odd) for odd in BODIES for code in (200, 404, 500, 503)]
+    alters += [lambda status, body, cut=cut: (status, body[: len(body) * cut // 16]) for cut in range(16)]
+    alters += [lambda status, body, place=place: (status, body[:80] + b"\xff" * place + body[80 + place :]) for place in (1, 4, 9, 40)]
+    alters += [lambda status, body: (status, body + b"\x00"), lambda status, body: (status, body * 2)]
+    for alter in alters:
+        node.alter_rest = lambda asked, status, body, alter=alter: alter(status, body) if asked.startswith(path) else (status, body)
+        follow(node, "rest")
+    n_tried = len(alters)
     assert n_tried > 50
