@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,12 +9,12 @@ from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
 
 from connectors.standins.bitcoin_node import ReplayNode
+from connectors.transport.server import Request
 from pipeline.app.app import App
 from pipeline.app.imports import counterparties_of_pool
 from pipeline.app.months import report_digest
@@ -29,25 +28,23 @@ from pipeline.validate.review import Consent
 from .example_month import DIGEST, LOOKED_AT, OUTFLOW, RECORDED, esep
 from .raw_server import Behaviour, always, answer, hang_up
 from .scripted_node import listening
+from .two_node_pool import tables_alone
 
 Alter = Callable[[str, bytes], bytes]
 """The first line of a request and the answer's body; what is answered instead."""
 
 
 def relay(node: ReplayNode, alter: Alter) -> Behaviour:
-    """Ask the node, and answer what it says, altered."""
+    """What the node answers, asked without a connection of its own, and altered."""
 
     def behave(client: Any, request: bytes) -> None:
         head, _, body = request.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         verb, path, _ = first.split(" ", 2)
-        headers = dict(line.split(": ", 1) for line in lines)
-        connection = http.client.HTTPConnection(urlsplit(node.rpc_url).netloc, timeout=30)
-        connection.request(verb, path, body or None, {name: value for name, value in headers.items() if name.lower() != "host"})
-        response = connection.getresponse()
-        content = response.read()
-        connection.close()
-        client.sendall(answer(alter(f"{first} {body[:300].decode(errors='replace')}", content), f"{response.status} Said"))
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        response = node._respond(Request(verb, path, headers, body))
+        content = alter(f"{first} {body[:300].decode(errors='replace')}", response.body)
+        client.sendall(answer(content, f"{response.status} Said"))
 
     return behave
 
@@ -125,9 +122,9 @@ class Month:
             blocking = assessed.enriched.issues.filter(pl.col("severity") == "blocking").select("code", "ref").rows()
             return Assessed(report_digest(assessed, app.rules), sorted(" ".join(row) for row in blocking))
 
-    def freeze_all(self) -> dict[str, bytes]:
-        """Waive what blocks, freeze; the report and its tables."""
-        for code, ref in (issue.split(" ") for issue in self.assess().blocking):
+    def freeze_all(self, found: Assessed) -> dict[str, bytes]:
+        """Waive what was found to block, freeze; the report and its tables."""
+        for code, ref in (issue.split(" ") for issue in found.blocking):
             assert self.esep("waive", "2026-10", code, ref, "--reason", "known", "--by", "A. Person") == 0
         assert self.esep("freeze", "2026-10", "--by", "A. Person") == 0
         return tables(self.var)
@@ -154,11 +151,11 @@ def month(blocked: Path, tmp_path: Path) -> Iterator[Month]:
 
 
 @pytest.fixture
-def fresh(blocked: Path, tmp_path: Path) -> Iterator[Month]:
+def fresh(blocked: Path, frozen: Path, tmp_path: Path) -> Iterator[Month]:
     """The month's settings and files, and nothing in the log; the nodes are at the chain's beginning."""
     (tmp_path / "var").mkdir()
     shutil.copy(blocked / "esep.toml", tmp_path / "var")
-    with ExitStack() as held:
+    with ExitStack() as held, tables_alone():
         yield Month(tmp_path / "var", held)
 
 
@@ -220,7 +217,7 @@ def test_a_fault_of_one_node_changes_no_byte_of_what_is_frozen(
     (chain,) = json.loads(capsys.readouterr().out)
     assert chain["nodes"][1 - place]["trouble"] is None
     assert chain["nodes"][place]["is_in_trouble"] or fault == "wrong bytes", "its tip is right"
-    assert fresh.freeze_all() == tables(frozen)
+    assert fresh.freeze_all(found) == tables(frozen)
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["the first", "the second"])
@@ -236,8 +233,9 @@ def test_a_node_on_a_stale_branch_changes_no_byte_of_what_is_frozen(
     assert fresh.esep("nodes", "--json") == 0
     (chain,) = json.loads(capsys.readouterr().out)
     assert chain["nodes"][place]["lag_blocks"] > 200 and chain["nodes"][place]["height"] is not None
-    assert fresh.assess().digest == DIGEST
-    assert fresh.freeze_all() == tables(frozen)
+    found = fresh.assess()
+    assert found.digest == DIGEST
+    assert fresh.freeze_all(found) == tables(frozen)
 
 
 def test_the_month_is_read_from_the_second_node_when_it_is_back(fresh: Month) -> None:

@@ -4,7 +4,6 @@ byte, and the operator sees which node said what."""
 from __future__ import annotations
 
 import copy
-import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,12 +14,11 @@ import pytest
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events.chain import Disagreed
-from pipeline.render import render_all
 
 from ..simulation.evm_world import Answer, NodeFault, World, address
 from .raw_server import always, answer, hang_up
 from .test_two_nodes import after
-from .two_node_pool import HOT, MONTH, TABLES, A, AccountPool, B, october
+from .two_node_pool import HOT, MONTH, TABLES, A, AccountPool, B, october, tables_alone
 
 ELSEWHERE = address(35)
 """Where a wrong trace says that the pool's money went."""
@@ -39,10 +37,7 @@ def honest(brief: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
 
 @pytest.fixture(scope="module", autouse=True)
 def brief() -> Iterator[None]:
-    """Of what a freeze writes, no forms and no database: no table depends on them."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("pipeline.freeze.bundle.render_all", functools.partial(render_all, formats=("json",)))
-        patched.setattr("pipeline.store.publish.export_month", lambda connection, month, path: path.touch() or path)
+    with tables_alone():
         yield
 
 

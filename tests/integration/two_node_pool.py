@@ -6,12 +6,15 @@ inside a contract's call, a token's, one that failed, a deposit from a contract.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pipeline.app.app import App
 from pipeline.chains.evm.address import to_checksum
@@ -19,6 +22,7 @@ from pipeline.log.events import decode
 from pipeline.log.events.chain import ChainEvent
 from pipeline.log.read import batches
 from pipeline.model.months import ALMATY
+from pipeline.render import render_all
 from pipeline.settings import load_settings
 
 from ..simulation.evm_world import BATCH, CHAIN_ID, TOKEN, Spend, World, address
@@ -92,6 +96,15 @@ contract = "{token}"
 [ledger]
 payments = false
 """
+
+
+@contextmanager
+def tables_alone() -> Iterator[None]:
+    """Within it a freeze writes no forms and no database: none of the report's tables depends on them."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipeline.freeze.bundle.render_all", functools.partial(render_all, formats=("json",)))
+        patched.setattr("pipeline.store.publish.export_month", lambda connection, month, path: path.touch() or path)
+        yield
 
 
 class AccountPool:
