@@ -90,7 +90,7 @@ class Stores:
         keys: LogKeys | Literal["as the log"] | None = "as the log",
     ) -> Iterator[Store]:
         """An empty store filled from the log (up to `until`) and deleted afterwards (law 2). `keys` as in `Ingest`."""
-        with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb") as store:
+        with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb", is_scratch=True) as store:
             self.fill(store, until=until, on_progress=on_progress, keys=keys)
             yield store
 
@@ -100,7 +100,7 @@ class Stores:
         with scratch_folder(self._settings.var) as folder:
             path = folder / "store.duckdb"
             self._copy_published(path)
-            with Store.open(path) as store:
+            with Store.open(path, is_scratch=True) as store:
                 self.fill(store, on_progress=on_progress)
                 yield store
 

@@ -66,9 +66,9 @@ class Store:
         self._is_small = is_small
 
     @classmethod
-    def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
+    def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None, is_scratch: bool = False) -> Store:
         """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`; None: `MEMORY_MIB`. `threads`: when None, one
-        for a store of less than `SMALL_BYTES`, else all.
+        for a store of less than `SMALL_BYTES`, else all. `is_scratch`: nobody opens the file again, so closing it writes no more into it.
 
         Raises `StoreError` when another process or opener has it, when the file is damaged or not a store, or when
         a newer version of the program made it.
@@ -96,6 +96,8 @@ class Store:
                 store._limit_by_threads()
             with translate_errors(place):
                 prepare(connection, str(place))
+                if is_scratch:
+                    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         except BaseException:
             _open_paths.discard(place)
             connection.close()
@@ -104,8 +106,8 @@ class Store:
 
     @classmethod
     def memory(cls) -> Store:
-        """A store in memory, without comments, for replays and tests."""
-        connection = duckdb.connect(":memory:", config=dict(_OFFLINE))
+        """A store in memory, without comments, for tests: worked by one thread, as a small store's file is."""
+        connection = duckdb.connect(":memory:", config=dict(_OFFLINE) | {"threads": "1"})
         prepare(connection, ":memory:", has_comments=False)
         return cls(connection, None)
 

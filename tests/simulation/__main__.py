@@ -86,8 +86,7 @@ def live_all(plans: list[Plan], *, jobs: int) -> tuple[Report, list[Failure]]:
     shares = [plans[n : n + 4] for n in range(0, len(plans), 4)]
     with ProcessPoolExecutor(jobs) as workers:
         for share, (part, broken) in zip(shares, workers.map(some, shares), strict=True):
-            for name in ("lives", "months", "versions", "kills", "cpu_s", "faults", "issues", "states", "deeds", "checked"):
-                setattr(report, name, getattr(report, name) + getattr(part, name))
+            report.add(part)
             failures += broken
             for failure in broken:
                 print(f"seed {failure.plan.seed} FAILED: {failure.what}", file=sys.stderr, flush=True)

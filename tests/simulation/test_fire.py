@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,20 @@ SEEDS = 25
 CALM = dict.fromkeys(RATES, 0.0)
 
 
+@cache
+def lived(seed: int) -> tuple[list[Failure], Report]:
+    """A brief life of a month, what it met and whether it failed."""
+    report = Report()
+    return run([Plan(seed, 1, is_brief=True)], report), report
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", range(0, SEEDS, 5))
 def test_every_invariant_holds_after_every_life(first: int) -> None:
-    report = Report()
-    failures = run([Plan(seed, 1, is_brief=True) for seed in range(first, first + 5)], report)
+    failures, report = list[Failure](), Report()
+    for failed, met in (lived(seed) for seed in range(first, first + 5)):
+        failures += failed
+        report.add(met)
     assert not failures, "\n".join(f"{f.what}\n{f.where}\nonce more: {f.command()}" for f in failures)
     assert report.lives == 5 and all(report.checked[letter] for letter in "abcdefgh"), report.lines()
     assert len(report.faults) > 15, report.lines()
@@ -39,9 +49,8 @@ def test_a_life_that_once_broke_holds_now(path: Path) -> None:
 
 
 def test_the_same_seed_lives_the_same_life() -> None:
-    first, second = Report(), Report()
-    plan = Plan(3, 1, is_brief=True)
-    assert run([plan], first) == run([plan], second) == []
+    (failed, first), (failed_again, second) = lived(3), lived.__wrapped__(3)
+    assert failed == failed_again == []
     assert (first.faults, first.deeds, first.states, first.checked) == (second.faults, second.deeds, second.states, second.checked)
 
 
@@ -128,7 +137,8 @@ def test_shrinking_keeps_what_matters_and_nothing_else() -> None:
 
 
 def test_a_failing_seed_prints_the_command_that_brings_it_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(Judge, "filed_once", lambda self: (_ for _ in ()).throw(Broken("g", "by hand")))
+    monkeypatch.setattr(Life, "live", lambda self: self.tick(self.now_true, is_calm=True))
+    monkeypatch.setattr(Judge, "judge", lambda self: (_ for _ in ()).throw(Broken("g", "by hand")))
     assert main(["--seeds", "1", "--seed", "4", "--months", "1", "--brief"]) == 1
     printed = capsys.readouterr().out
     assert "invariant (g): by hand" in printed and "python -m tests.simulation --seed 4 --seeds 1 --months 1 --brief" in printed

@@ -53,11 +53,10 @@ class AccountJudge(Judge):
 
     def true_facts(self) -> Tables:
         """What the world knows of itself; what its node observed and took back, once that is found to be so."""
-        reader = LogReader().read(self.records, self.ends)
-        logged = reader.tables()
+        logged = self.logged.tables()
         self.observations_are_true(logged["observations"])
         self.doubts_have_a_cause(logged["doubts"])
-        self.named_was_looked_for(logged["sought"], reader.named)
+        self.named_was_looked_for(logged["sought"], self.logged.named)
         facts = facts_of_world(self.life, observations=logged["observations"], doubts=logged["doubts"], sought=logged["sought"])
         self._true_inputs = [dict(row) for row in facts["inputs"]]
         self.forget(facts["inputs"], logged["inputs"])

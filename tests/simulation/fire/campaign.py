@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import structlog
@@ -61,6 +61,11 @@ class Report:
     deeds: Counter[str] = field(default_factory=Counter)
     looks: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Report) -> None:
+        """What other lives met, of the same family, besides."""
+        for name in (one.name for one in fields(self) if one.name != "chain"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def missing(self, least: int) -> list[str]:
         """Faults that happened less than `least` times, and codes and states that were never reached."""
@@ -125,7 +130,7 @@ def live_once(plan: Plan, report: Report | None = None) -> Failure | None:
                     judge = judges(life)
                     judge.judge()
                 finally:
-                    life.close()
+                    life.close(is_over=True)
         except Exception as error:  # noqa: BLE001 - whatever a life dies of is its failure, and is told with its seed
             where = "".join(traceback.format_exception(error)[-4:])
             return Failure(plan, f"{type(error).__name__}: {error}", where, tuple(life.dice.occurrences))

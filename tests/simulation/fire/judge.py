@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from datetime import datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -27,8 +28,9 @@ from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import TOPICS, Record
 from pipeline.model.months import Month
 from pipeline.store import Store
-from pipeline.store.facts import read_facts
+from pipeline.store.facts import read_facts, read_frame
 from pipeline.store.ingest import Ingest
+from pipeline.store.queries import statements
 
 from ...reference.compare import compare
 from ...reference.registry import Outcome, Tables
@@ -98,7 +100,7 @@ class Judge:
 
     def true_facts(self) -> Tables:
         """What the world knows of itself; that everybody whom others pay on chain is followed (rule 10.8), and nobody whom no payment ever named."""
-        reader = LogReader().read(self.records, self.ends)
+        reader = self.logged
         payees = reader.tables()["payees"]
         told = {row["address"] for row in payees}
         due = {p["address"] for p in self.life.office.ledger["payments"].values() if p["payer"] in UPSTREAMS}
@@ -111,21 +113,32 @@ class Judge:
 
     # --- facts: the world, the log, the store --------------------------------------------------------------------
 
+    @cached_property
+    def logged(self) -> LogReader:
+        """All of the log, read once."""
+        return LogReader().read(self.records, self.ends)
+
+    @cached_property
+    def held(self) -> Facts:
+        """The store's facts, read once: until the branch of `reorganise_and_return` nothing is written there."""
+        return read_facts(self.store.connection)
+
     def facts_agree(self) -> Tables:
         """The store's facts are the log's, and the log's are the world's: nothing lost, nothing made up."""
         world = self.true_facts()
-        logged = LogReader().read(self.records, self.ends).tables()
+        logged = self.logged.tables()
+        true = {name: as_set(rows) for name, rows in world.items()}
         for name in world:
-            missing, strange = as_set(world[name]) - as_set(logged[name]), as_set(logged[name]) - as_set(world[name])
+            told = as_set(logged[name])
+            missing, strange = true[name] - told, told - true[name]
             hold("h", not missing and not strange, f"{name}: the log lacks {list(missing)[:2]}, and says besides {list(strange)[:2]}")
             hold(
                 "h", len(world[name]) == len(logged[name]), f"{name}: {len(world[name])} rows in the world, {len(logged[name])} in the log"
             )
             self.count("h", len(world[name]))
-        held = read_facts(self.store.connection)
         for name in SHAPES:
-            there = as_set(getattr(held, name).to_dicts())
-            hold("h", there == as_set(world[name]), f"{name}: store and world differ: {list(there ^ as_set(world[name]))[:2]}")
+            there = as_set(getattr(self.held, name).to_dicts())
+            hold("h", there == true[name], f"{name}: store and world differ: {list(there ^ true[name])[:2]}")
         return world
 
     def fees_add_up(self, facts: Tables) -> None:
@@ -149,11 +162,10 @@ class Judge:
 
     def months_agree(self, facts: Tables) -> tuple[dict[Month, Outcome], dict[Month, Enriched]]:
         """Every month's tables are what the oracle makes of the world's own records."""
-        held = read_facts(self.store.connection)
         outcomes, enriched = {}, {}
         for month in self.life.months:
             outcomes[month] = apply_rules(facts, month, self.rules)
-            enriched[month] = enrich_month(held, month, self.rules)
+            enriched[month] = enrich_month(self.held, month, self.rules)
             different = compare(enriched[month], outcomes[month])
             hold("d", not different, f"{month}: {different}")
             self.life.issues.update(row["code"] for row in outcomes[month].issues)
@@ -333,17 +345,21 @@ class Judge:
     def reorganise_and_return(self) -> None:
         """(f) A deep branch comes and goes: the facts are what they were."""
         life, chain = self.life, self.life.chain
+        at = self.store.positions()
         with self.process.app.stores.current() as store:
-            before = read_facts(store.connection)
+            hold("f", store.positions() == at, "the store was filled further while it was judged")
+            before = self.held
         home, main = chain.tip, chain.chain()
         depth = chain.fork(life.dice.stream("judge").randint(5, 60), 2)
         for tip in (chain.tip, home):
             life.node.show(tip)
             hold("f", self.process.follow(life._note), "the connector does not come to rest")
             with self.process.app.stores.current() as store:
-                after = read_facts(store.connection)
-            if tip is not home and depth:
-                hold("f", not after.blocks.equals(before.blocks), "the branch was not told")
+                if tip is home:
+                    after = read_facts(store.connection)
+                elif depth:
+                    blocks = read_frame(store.connection, statements()["facts.blocks"], SHAPES["blocks"])
+                    hold("f", not blocks.equals(before.blocks), "the branch was not told")
         for name in SHAPES:
             hold("f", self.is_as_before(name, before, after), f"{name}: not what it was before the branch of {depth}")
         chain.tip = home

@@ -272,11 +272,12 @@ class Life:
             self.process.app.sim_stores.kill()
             self.process = None
 
-    def close(self) -> None:
-        """The program stops, in peace."""
+    def close(self, *, is_over: bool = False) -> None:
+        """The program stops, in peace; `is_over`: nobody starts it again."""
         if self.process is not None:
             self.process.end()
-            self.process.app.sim_stores.close_store()
+            stores = self.process.app.sim_stores
+            (stores.drop_store if is_over else stores.close_store)()
             self.process = None
 
     def _run(self) -> None:

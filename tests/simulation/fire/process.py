@@ -158,7 +158,7 @@ class SimStores(Stores):
         kept = [(file, file.with_name(file.name + ".kept")) for file in files if file.exists()]
         for file, copy in kept:
             shutil.copyfile(file, copy)
-        self.close_store()
+        self.drop_store()
         for file in files:
             file.unlink(missing_ok=True)
         is_deleted = self._dice.happens("store-deleted")
@@ -172,6 +172,12 @@ class SimStores(Stores):
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    def drop_store(self) -> None:
+        """Close it, where nobody opens what this writes: its log is not carried into the file."""
+        if self._store is not None:
+            self._store.connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            self.close_store()
 
 
 class Process:

@@ -6,18 +6,22 @@ accepted and when: that is where double filing would show.
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import connectors.filing.http as filing_http
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, Sandbox
+from connectors.transport.deadline import tls_context
 from connectors.transport.server import HangUp, Request
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ServiceAnswer, ask
 from pipeline.model.address import Address
 
 from .dice import Dice
 
+_tls_context = functools.cache(tls_context)
+"""One for all processes, none of which connects by it: to load the system's authorities takes longer than a day of a life."""
 KINDS = ("timeout", "cut", "error-before", "error-after", "lost-receipt", "slow", "duplicate", "garbage", "rejected-rows", "down")
 
 
@@ -59,9 +63,9 @@ class Service:
 
 def wire(service: Service) -> Callable[[], None]:
     """Put the service in the place of the network; what undoes it."""
-    filing_http.ask = service.ask
+    filing_http.ask, filing_http.tls_context = service.ask, _tls_context
 
     def undo() -> None:
-        filing_http.ask = ask
+        filing_http.ask, filing_http.tls_context = ask, tls_context
 
     return undo
