@@ -20,6 +20,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
@@ -169,7 +170,11 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
             with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{EXPORT_MIB}MiB"}) as target:
                 part.chmod(0o600)
                 prepare(target, str(place))
-                for table, statement in export_statements().items():
+                statements = export_statements()
+                there = {name for (name,) in connection.execute(tables_there(statements)).fetchall()}
+                for table, statement in statements.items():
+                    if table not in there:
+                        continue
                     values = {name: value for name, value in bounds.items() if f"${name}" in statement}
                     for batch in connection.execute(statement, values).to_arrow_reader(EXPORTED_AT_ONCE):
                         insert(target, table, pl.DataFrame(batch))
@@ -179,6 +184,11 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     finally:
         _part(place)
     return place
+
+
+def tables_there(tables: Iterable[str]) -> str:
+    """The statement that names the tables that have a row. Of a small store, planning the statements of the others took an eighth of the export."""
+    return " UNION ALL ".join(f"(SELECT '{table}' FROM \"{table}\" LIMIT 1)" for table in tables)  # noqa: S608 - tables of ours
 
 
 def export_statements() -> dict[str, str]:
