@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from connectors.bitcoin.rpc import Credentials, NodeConnection
+from connectors.standins.bitcoin_node import ReplayNode
+from connectors.transport.client import Answer
+from connectors.transport.server import Request
 
 from ..simulation import evm_world
 from ..simulation.bitcoin_world import SimulatedNode, World
@@ -42,6 +47,28 @@ class ScriptedNode(SimulatedNode):
         verb, path, _ = head.split(b" ", 2)
         status, content = self._exchange(verb.decode(), path.decode(), body or None, 1.0)
         client.sendall(answer(content, f"{status} Said"))
+
+
+class Unwired:
+    """In place of a connection's HTTP client: the recorded node's answers to the same requests, without a socket between."""
+
+    def __init__(self, node: ReplayNode) -> None:
+        self._node = node
+
+    def request(self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str], *, timeout_s: float) -> Answer:
+        asked = Request(verb, path, {name.lower(): value for name, value in headers.items()}, body or b"")
+        response = self._node._respond(asked)
+        return Answer(response.status, response.body)
+
+    def close(self) -> None: ...
+
+
+def unwired(node: ReplayNode) -> NodeConnection:
+    """A connection to the recorded node that asks it so."""
+    connection = NodeConnection(node.rpc_url, Credentials(cookie_path=node.cookie_path))
+    connection._http.close()
+    connection._http = Unwired(node)  # type: ignore[assignment]
+    return connection
 
 
 @contextmanager

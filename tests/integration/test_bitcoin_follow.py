@@ -13,6 +13,7 @@ from typing import Protocol
 import pytest
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle, Rescanned, Rescanning, Waiting
+from connectors.bitcoin.rpc import NodeConnection
 from connectors.bitcoin.strategies import NAMES
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.bitcoin_node import ReplayNode
@@ -30,6 +31,8 @@ from pipeline.log.events.chain import (
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.model.months import almaty_date
+
+from .scripted_node import unwired
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 POOL = json.loads((EXAMPLE / "pool.json").read_text())
@@ -54,8 +57,8 @@ class HasAddress(Protocol):
     cookie_path: Path
 
 
-def connector(node: HasAddress, log: EventLog, **changes: object) -> BitcoinConnector:
-    """One that follows the node from block 1; `changes` are settings that differ from a regtest chain of bitcoin."""
+def connector(node: HasAddress, log: EventLog, *, connection: NodeConnection | None = None, **changes: object) -> BitcoinConnector:
+    """One that follows the node from block 1; `changes` are settings that differ from a regtest chain of bitcoin. `connection`: to the node, instead of one over HTTP."""
     settings = {
         "pool_id": "pool",
         "chain": "bitcoin",
@@ -66,7 +69,7 @@ def connector(node: HasAddress, log: EventLog, **changes: object) -> BitcoinConn
         "wallets": wallets(descriptors=False),
         "start_height": 1,
     }
-    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
+    return BitcoinConnector(log, BitcoinChain(**(settings | changes)), connection=connection)  # type: ignore[arg-type]
 
 
 def step_until_idle(following: BitcoinConnector) -> list[object]:
@@ -212,8 +215,9 @@ def young_node():
 
 
 def _bytes_written(node: ReplayNode, strategy: str) -> list[tuple[str, bytes]]:
+    """What a strategy writes. Asked without HTTP, through which the other tests go, in every strategy."""
     log = MemoryLog()
-    with connector(node, log, strategy=strategy, blocks_a_step=2000) as following:
+    with connector(node, log, connection=unwired(node), strategy=strategy, blocks_a_step=2000) as following:
         step_until_idle(following)
         assert following.describe().method == strategy
         assert following.describe().lag_blocks == 0
