@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -558,7 +559,7 @@ def _bomb(make: Callable[[], pa.Array], name: str = "wallet") -> Callable[[Path]
     def forge(bundle: Path) -> None:
         column = make()
         path = bundle / "evidence" / "facts" / "pool_wallets.parquet"
-        pq.write_table(pa.table({"chain": pa.array(["bitcoin"] * len(column)), name: column}), path, compression="zstd")
+        pq.write_table(pa.table({"chain": pa.repeat("bitcoin", len(column)), name: column}), path, compression="zstd")
         assert path.stat().st_size < 4 << 20
         resealed(bundle)
 
@@ -615,8 +616,10 @@ def _huge(name: str) -> Callable[[Path], object]:
     """A file of a terabyte, of which no byte is on the disk."""
 
     def forge(bundle: Path) -> None:
-        with (bundle / name).open("r+b") as file:
-            file.truncate(1 << 40)
+        whole = (bundle / name).read_bytes()
+        (bundle / name).unlink()
+        (bundle / name).write_bytes(whole)
+        os.truncate(bundle / name, 1 << 40)
 
     return forge
 

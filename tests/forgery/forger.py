@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -41,23 +40,32 @@ from pipeline.render import render_all
 from pipeline.render.csv_parts import read_text
 from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.evidence import read_evidence
-from pipeline.verify.files import read_facts
+from pipeline.verify.files import digest_of, read_facts
 from pipeline.verify.finding import Check, judge
 from pipeline.verify.receipts import describe_folder
 
 from .packed import packed_verifier
 
 Change = Callable[[Any], Any]
+DATABASE = "month.duckdb"
+"""What no check opens."""
+_databases: dict[tuple[int, int, int], str] = {}
+"""Digests of databases by what the file system says of them: inode, time, size."""
 
 
 def same(value: Any) -> Any:
     return value
 
 
+def _copied(source: str, target: str) -> None:
+    """The file copied; `DATABASE`, twice as large as all the others of a bundle, linked."""
+    (os.link if source.endswith(DATABASE) else shutil.copy2)(source, target)
+
+
 def own_copy(bundle: Path, folder: Path) -> Path:
-    """A copy of a bundle that may be changed, below `folder`, alone among its months."""
+    """A copy of a bundle that may be changed, below `folder`, alone among its months. Only `DATABASE` is to be unlinked before another is written there."""
     copy = folder / "months" / "2026-10" / "v1"
-    shutil.copytree(bundle, copy)
+    shutil.copytree(bundle, copy, copy_function=_copied)
     for path in copy.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return copy
@@ -68,15 +76,22 @@ def manifest_of(bundle: Path) -> dict[str, Any]:
     return manifest
 
 
+def _digest_of(path: Path) -> str:
+    """Of a database it is worked out once, since what lies under a link is never written anew."""
+    if path.name != DATABASE:
+        return digest_of(path)
+    told = path.stat()
+    key = told.st_ino, told.st_mtime_ns, told.st_size
+    if key not in _databases:
+        _databases[key] = digest_of(path)
+    return _databases[key]
+
+
 def resealed(bundle: Path, change: Change = same) -> Path:
     """Digests and the file list made to agree with the files; then `change` of the manifest."""
     manifest = manifest_of(bundle)
     names = [str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file() and not path.is_symlink()]
-    manifest["files"] = {
-        name: hashlib.sha256((bundle / name).read_bytes()).hexdigest()
-        for name in sorted(names)
-        if name != "manifest.json" and name[-4:] != ".p7s"
-    }
+    manifest["files"] = {name: _digest_of(bundle / name) for name in sorted(names) if name != "manifest.json" and name[-4:] != ".p7s"}
     manifest["digest"] = manifest["files"]["report.csv"]
     with contextlib.suppress(ValueError, pl.exceptions.PolarsError):  # of what is no report any more there is no root to state
         manifest["receipts"] = describe_folder(bundle, month=manifest["month"], version=manifest["version"])
@@ -128,7 +143,7 @@ def rewritten(
     )  # fmt: skip
     target = bundle.with_name("forged")
     report = write_report(assessed.enriched, forged_rules, target)
-    write_bundle(Content(version, state, assessed, proofs), report, export=lambda path: shutil.copyfile(bundle / "month.duckdb", path))
+    write_bundle(Content(version, state, assessed, proofs), report, export=lambda path: os.link(bundle / DATABASE, path))
     shutil.rmtree(bundle)
     target.rename(bundle)
     for path in bundle.rglob("*"):

@@ -20,7 +20,7 @@ from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from tests.integration.example_month import esep
 
-from .forger import came_to, frame, manifest_of, resealed, rewritten, verdict_on, verified
+from .forger import DATABASE, came_to, frame, manifest_of, resealed, rewritten, verdict_on, verified
 
 pytestmark = pytest.mark.usefixtures("remembering")
 
@@ -130,7 +130,8 @@ def test_parameters_below_their_floors_are_caught(bundle: Path) -> None:
 
 
 def test_what_rests_on_the_signers_word_is_listed_and_the_database_is_not_trusted(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (bundle / "month.duckdb").write_bytes(b"a view that reads the auditor's files")
+    (bundle / DATABASE).unlink()
+    (bundle / DATABASE).write_bytes(b"a view that reads the auditor's files")
     resealed(bundle)
     assert esep("verify", bundle) == 13, "a chain without work proves nothing, unless it is said to be a test network"
     capsys.readouterr()
