@@ -5,6 +5,8 @@ Enters: `Facts` of the whole log up to some positions, the month, the rules' par
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import polars as pl
 
 from pipeline.model.months import Month
@@ -39,6 +41,31 @@ def enrich_month(
     `opening.cut_facts` leaves out. The result is the same (ADR 25, 27).
     `allocations_at_once`: about how many allocations are settled together, to bound memory; the result does not depend on it (law 2).
     """
+    return settle_month(before_settling(facts, month, rules, opening), at_once=allocations_at_once)
+
+
+class Unsettled(NamedTuple):
+    """What a month's rows are settled from, and what is known of the month before that."""
+
+    facts: Facts
+    month: Month
+    rules: Rules
+    opening: Beginning | None
+    outflows: pl.DataFrame
+    transfers: pl.DataFrame
+    """As TRANSFERS."""
+    balances: pl.DataFrame
+    allocations: pl.DataFrame
+    held: pl.DataFrame
+    credits: pl.DataFrame
+    moved: pl.DataFrame
+    """The transfers that the credits name by their place here."""
+    starts_at: int
+    issues: list[pl.DataFrame]
+
+
+def before_settling(facts: Facts, month: Month, rules: Rules, opening: Beginning | None = None) -> Unsettled:
+    """All that no settlement enters. Arguments as `enrich_month`."""
     facts, unknown = name_assets(facts, rules)
     transactions = pool_transactions(facts)
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
@@ -92,20 +119,25 @@ def enrich_month(
     credits = credits.filter((pl.col("date") <= month.last) & (pl.col("instant") >= starts_at))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
-    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
+    return Unsettled(facts, month, rules, opening, outflows, transfers, balances, allocations, held, credits, moved, starts_at, issues)
+
+
+def settle_month(of: Unsettled, *, at_once: int) -> Enriched:
+    """Settle the month's allocations, about `at_once` together, and report them."""
+    settled = list(settle_ranges(of.facts, of.allocations, of.held, of.credits, of.moved, of.month, of.rules, at_once=at_once))
     rows = pl.concat([part.rows for part in settled])
-    report = Report(rows, allocations, moved, facts.miners, facts.licences, facts.wallets, month, rules)
-    issues += [found for part in settled for found in part.issues]
+    report = Report(rows, of.allocations, of.moved, of.facts.miners, of.facts.licences, of.facts.wallets, of.month, of.rules)
+    issues = [*of.issues, *(found for part in settled for found in part.issues)]
     return Enriched(
-        outflows=outflows,
-        transfers=transfers,
-        balances=balances.drop("fault"),
+        outflows=of.outflows,
+        transfers=of.transfers,
+        balances=of.balances.drop("fault"),
         reported=report,
-        issues=make_refs_unique(pl.concat(issues), rules),
+        issues=make_refs_unique(pl.concat(issues), of.rules),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled])),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
-        opening=opening,
-        starts_at=starts_at,
+        opening=of.opening,
+        starts_at=of.starts_at,
         begins=combine_open([part.begins for part in settled]),
         ends=combine_open([part.ends for part in settled]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -12,10 +13,11 @@ from pipeline.model.months import Month
 
 from ..reference.capture import read_capture
 from ..reference.compare import compare, differences
+from ..reference.registry import Outcome
 from ..reference.rules import apply_rules
 from ..reference.shrink import describe, shrink
 from ..reference.test_example import EXAMPLE
-from ..reference.worlds import OF_ACCOUNT_CHAINS, frames_of, make_world
+from ..reference.worlds import OF_ACCOUNT_CHAINS, World, frames_of, make_world
 
 SEEDS = range(100)
 ACCOUNT_SEEDS = range(OF_ACCOUNT_CHAINS, OF_ACCOUNT_CHAINS + 60)
@@ -29,11 +31,18 @@ OF_SOURCES = {code.value for code in IssueCode if code.value.startswith("source-
 """Nor what waits at sources of the ledger and of the registry (ADR 22): tests/unit/capture, tests/unit/enrich/test_undated.py."""
 
 
+@cache
+def judged(seed: int) -> tuple[World, Outcome]:
+    """The world, and what the oracle makes of it. Nobody changes them."""
+    world = make_world(seed)
+    return world, apply_rules(world.facts, world.month, world.rules)
+
+
 @pytest.mark.parametrize("first", [*range(SEEDS.start, SEEDS.stop, CHUNK), *range(ACCOUNT_SEEDS.start, ACCOUNT_SEEDS.stop, CHUNK)])
 def test_enrichment_equals_the_oracle(first: int) -> None:
     for seed in range(first, first + CHUNK):
-        world = make_world(seed)
-        found = differences(world)
+        world, outcome = judged(seed)
+        found = differences(world, outcome)
         if found:
             smallest = shrink(world, lambda smaller: bool(differences(smaller)))
             pytest.fail(f"seed {seed} differs:\n" + "\n".join(differences(smallest)) + "\n" + describe(smallest))
@@ -50,8 +59,7 @@ def test_worlds_reach_every_issue_class_and_explanation() -> None:
     """A trap that no seed springs proves nothing."""
     codes, classes, explanations = Counter[str](), Counter[str](), Counter[str]()
     for seed in SEEDS:
-        world = make_world(seed)
-        outcome = apply_rules(world.facts, world.month, world.rules)
+        _, outcome = judged(seed)
         codes.update({row["code"] for row in outcome.issues})
         classes.update(row["class"] for row in outcome.outflows)
         explanations.update(row["explanation"] for row in outcome.transfers)
@@ -68,8 +76,7 @@ def test_worlds_reach_every_issue_class_and_explanation() -> None:
 def test_payers_on_an_account_chain_pay_in_every_way() -> None:
     found: Counter[tuple[str, str, str]] = Counter()
     for seed in ACCOUNT_SEEDS:
-        world = make_world(seed)
-        for row in apply_rules(world.facts, world.month, world.rules).transfers:
+        for row in judged(seed)[1].transfers:
             if row["payer"] is not None:
                 found[row["payer"], row["asset"], row["explanation"]] += 1
     on_chain = {(payer, asset, how) for payer, asset, how in found if payer.startswith("evm")}

@@ -7,7 +7,8 @@ An issue's `detail` is free.
 from __future__ import annotations
 
 from pipeline.enrich.enriched import Enriched
-from pipeline.enrich.month import enrich_month
+from pipeline.enrich.month import before_settling, settle_month
+from pipeline.enrich.ranges import ALLOCATIONS_AT_ONCE
 from pipeline.render.totals import printed_totals
 
 from .registry import Outcome, Row
@@ -17,11 +18,12 @@ from .worlds import World, frames_of
 TABLES = ("outflows", "transfers", "balances", "report")
 
 
-def differences(world: World) -> list[str]:
-    """What differs between `enrich_month` and the oracle on this world, settled all at once and miner by miner."""
-    outcome, facts = apply_rules(world.facts, world.month, world.rules), frames_of(world.facts)
-    together = compare(enrich_month(facts, world.month, world.rules), outcome)
-    return together or compare(enrich_month(facts, world.month, world.rules, allocations_at_once=1), outcome)
+def differences(world: World, outcome: Outcome | None = None) -> list[str]:
+    """What differs between `enrich_month` and the oracle on this world, settled all at once and miner by miner. `outcome`: the oracle's, where it is known."""
+    outcome = outcome or apply_rules(world.facts, world.month, world.rules)
+    unsettled = before_settling(frames_of(world.facts), world.month, world.rules)
+    together = compare(settle_month(unsettled, at_once=ALLOCATIONS_AT_ONCE), outcome)
+    return together or compare(settle_month(unsettled, at_once=1), outcome)
 
 
 def compare(enriched: Enriched, outcome: Outcome) -> list[str]:
