@@ -122,8 +122,7 @@ class FormIndex:
     def _read(self, places: pl.Series) -> list[dict[str, Any]]:
         """Rows by their places, with the texts in place of their numbers."""
         found = self._rows[places].with_columns(
-            (places.cast(pl.Int64) + 1).alias("n"),
-            *(self._texts[name].gather(self._rows[name].gather(places)).alias(name) for name in _TEXTS),
+            (places.cast(pl.Int64) + 1).alias("n"), *(pl.lit(self._texts[name]).gather(pl.col(name)).alias(name) for name in _TEXTS)
         )
         return found.select(list(REPORT)).to_dicts()
 
