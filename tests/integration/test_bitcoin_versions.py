@@ -14,6 +14,7 @@ from connectors.standins.log_memory import MemoryLog
 from connectors.transport.server import Request, Response
 
 from ..bitcoin_versions import HAS_SPENT_OUTPUTS, worded
+from .scripted_node import unwired
 from .test_bitcoin_follow import EXAMPLE, connector, step_until_idle
 
 EVENTS = 900
@@ -36,11 +37,12 @@ class OlderNode(ReplayNode):
 
 
 def told(version: int, strategy: str) -> list[tuple[str, bytes]]:
+    """What is written of that version, asked without HTTP: its words are the subject."""
     log = MemoryLog()
     with OlderNode(EXAMPLE, events_per_poll=0) as node:
         node.version = version
         node.play(EVENTS)
-        with connector(node, log, strategy=strategy, blocks_a_step=1000) as following:
+        with connector(node, log, connection=unwired(node), strategy=strategy, blocks_a_step=1000) as following:
             step_until_idle(following)
             report = following.describe().nodes[0]
     assert report.version == f"/Satoshi:{version}.0.0/ ({version}0000)"
