@@ -21,6 +21,7 @@ from pipeline.store import Store
 from pipeline.store.facts import read_facts
 from pipeline.store.ingest import Ingest
 
+from ..unit.store.streams import empty_store
 from .evm_world import BATCH, CHAIN_ID, TOKEN, Block, NodeFault, Served, Spend, World, address
 from .test_evm_reorganisations import POOL, WALLETS, assert_to_the_wei, events, to_tip
 
@@ -95,9 +96,9 @@ def any_payment(chance: random.Random) -> Spend:
     return chance.choice(kinds)
 
 
-def seen_in(log: MemoryLog, folder: Path, named: set[str], *, batch: int) -> dict[str, Paid]:
+def seen_in(log: MemoryLog, named: set[str], *, batch: int) -> dict[str, Paid]:
     """What the store says of the named transactions of the main chain, after reading the log in some batches."""
-    with Store.open(folder / f"store-{batch}.duckdb") as store:
+    with empty_store() as store:
         Ingest(log, store, limit_bytes=batch).catch_up()
         facts = read_facts(store.connection)
     assert set(facts.sought["txid"]) <= named
@@ -111,7 +112,7 @@ def seen_in(log: MemoryLog, folder: Path, named: set[str], *, batch: int) -> dic
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whenever_payments_are_named_the_store_knows_what_they_paid(seed: int, tmp_path: Path) -> None:
+def test_whenever_payments_are_named_the_store_knows_what_they_paid(seed: int) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
     world, log, named = World(seed), MemoryLog(), set[str]()
@@ -146,7 +147,7 @@ def test_whenever_payments_are_named_the_store_knows_what_they_paid(seed: int, t
     truth = book.truth(named)
     assert truth
     for batch in (1000, 40_000, 1 << 24):
-        assert seen_in(log, tmp_path, named, batch=batch) == truth
+        assert seen_in(log, named, batch=batch) == truth
 
 
 def steps_with(log: MemoryLog, served: Served, named: set[str], **changes: Any) -> list[Step]:
@@ -154,7 +155,7 @@ def steps_with(log: MemoryLog, served: Served, named: set[str], **changes: Any) 
         return to_tip(evm)
 
 
-def test_what_is_past_is_told_without_writing_the_chain_again(tmp_path: Path) -> None:
+def test_what_is_past_is_told_without_writing_the_chain_again() -> None:
     world, log, named = World(1), MemoryLog(), set[str]()
     book = Book(world)
     with Served(world) as served:
@@ -172,7 +173,7 @@ def test_what_is_past_is_told_without_writing_the_chain_again(tmp_path: Path) ->
     assert [((o.address or "").lower(), o.value, o.ref) for o in told.outputs] == [(m, "5", f"call:{n}") for n, m in enumerate(MINERS)]
     assert told.receipt and told.raw and told.transaction_proof and told.receipt_proof
     assert not told.inputs and told.fee == "0" and told.fee_wallet is None
-    assert seen_in(log, tmp_path, named, batch=1 << 20) == book.truth(named)
+    assert seen_in(log, named, batch=1 << 20) == book.truth(named)
 
 
 def test_an_id_that_comes_before_its_transaction_is_found_in_its_block() -> None:
@@ -334,7 +335,7 @@ def test_what_can_not_be_traced_when_its_block_is_first_read_is_asked_for_again(
         steps_with(log, served, named, internal_calls=way)
         assert [event.txids for event in events(log) if isinstance(event, NotTraced)] == [[batch[0][2:]]]
         assert not [event for event in events(log) if isinstance(event, Doubt)]
-        assert seen_in(log, tmp_path, named, batch=1 << 20) == {batch[1][2:]: Counter({(MINERS[1], "ETH"): 3})}
+        assert seen_in(log, named, batch=1 << 20) == {batch[1][2:]: Counter({(MINERS[1], "ETH"): 3})}
         assert sought_in_store(log, tmp_path) == {batch[1][2:]}
         served.between = lambda method, params, answer: answer(method, params)
         steps_with(log, served, named, internal_calls=way)
@@ -342,7 +343,7 @@ def test_what_can_not_be_traced_when_its_block_is_first_read_is_asked_for_again(
         steps_with(log, served, named, internal_calls=way)
     assert [event.txids for event in events(log) if isinstance(event, Sought)][1:] == [[batch[0][2:]]]
     for size in (500, 1 << 20):
-        assert seen_in(log, tmp_path, named, batch=size + 1) == book.truth(named)
+        assert seen_in(log, named, batch=size + 1) == book.truth(named)
     assert sought_in_store(log, tmp_path) == named
 
 
@@ -368,7 +369,7 @@ def test_one_transaction_that_no_way_of_tracing_shows_holds_up_nothing_else(tmp_
         world.mine()
         steps_with(log, served, named, internal_calls="debug_trace")
     assert [event.txids for event in events(log) if isinstance(event, NotTraced)] == [[odd]] and events(log)[-1].height == 2
-    assert sought_in_store(log, tmp_path) == {plain} == set(seen_in(log, tmp_path, named, batch=1 << 20))
+    assert sought_in_store(log, tmp_path) == {plain} == set(seen_in(log, named, batch=1 << 20))
 
 
 def sought_in_store(log: MemoryLog, folder: Path) -> set[str]:

@@ -72,7 +72,7 @@ def test_what_the_node_did_not_know_is_asked_for_again_after_a_restart(tmp_path:
         assert len(events(log)) == n_events
     assert {t.txid for event in events(log) if isinstance(event, Retold) for t in event.transactions} == {batch, credited, plain}
     for size in (1000, 1 << 20):
-        assert seen_in(log, tmp_path, named, batch=size) == book.truth(named) | {credited: Counter({(MINERS[1], "ETH"): 3 * 10**9})}
+        assert seen_in(log, named, batch=size) == book.truth(named) | {credited: Counter({(MINERS[1], "ETH"): 3 * 10**9})}
     assert sought_in_store(log, tmp_path) == named
 
 
@@ -180,7 +180,7 @@ def test_what_is_known_late_and_can_not_be_traced_counts_as_not_looked_for(tmp_p
         served.between = honest
         steps_with(log, served, {batch})
     assert sought_in_store(log, tmp_path) == {batch}
-    assert seen_in(log, tmp_path, {batch}, batch=1 << 20) == {batch: Counter({(MINERS[0], "ETH"): 9})}
+    assert seen_in(log, {batch}, batch=1 << 20) == {batch: Counter({(MINERS[0], "ETH"): 9})}
 
 
 @pytest.mark.parametrize("told_height", [2, 4])
