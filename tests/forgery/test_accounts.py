@@ -14,8 +14,8 @@ from pipeline.chains.evidence import AccountProof, Evidence
 from pipeline.enrich.frames import UNITS, Facts
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import MonthError
-from pipeline.store import Store
 from tests.integration.account_month import ETHER, HOT, A, chain_events, freeze, log_of, state_of
+from tests.unit.store.streams import empty_store
 
 from .forger import check_of, frame, own_copy, rewritten, verdict_on, verified
 
@@ -168,5 +168,5 @@ def test_a_month_that_its_states_contradict_does_not_close(tmp_path: Path) -> No
     big = str(1_000 * ETHER)
     lying = replace(told, inputs=[replace(told.inputs[0], value=big), *told.inputs[1:]], outputs=[replace(told.outputs[0], value=big)])
     events[events.index(connect)] = replace(connect, transactions=[*connect.transactions[:2], lying, connect.transactions[3]])  # type: ignore[attr-defined]
-    with Store.memory() as store, pytest.raises(MonthError, match=r"wallet-does-not-balance \(2\)"):
+    with empty_store() as store, pytest.raises(MonthError, match=r"wallet-does-not-balance \(2\)"):
         freeze(log_of(events), store, tmp_path / "months")

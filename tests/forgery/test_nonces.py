@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.log.events.chain import Connect, Output, Transaction
-from pipeline.store import Store
 from pipeline.verify.finding import Check, judge
 from tests.integration.account_month import HOT, Delegation, chain_events, freeze, log_of, payments_block
+from tests.unit.store.streams import empty_store
 
 from .forger import check_of, own_copy, rewritten, verified, without_forms
 from .test_coins import without
@@ -26,7 +26,7 @@ TOLD = [transaction.txid for transaction in payments_block("00" * 32)[1]]
 @pytest.fixture(scope="module", params=[False, True], ids=["bare", "with-states"])
 def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bool]:
     """An honest bundle, without and with proved states. Nobody changes it: copy it."""
-    with Store.memory() as store:
+    with empty_store() as store:
         return freeze(log_of(chain_events(is_proved=request.param)), store, tmp_path_factory.mktemp("nonces") / "months")[0], request.param
 
 
@@ -79,7 +79,7 @@ def test_all_left_out_are_missed_by_the_states(bundle: tuple[Path, bool]) -> Non
 def delegating(folder: Path, delegation: Delegation, *, is_proved: bool, told_from: int | None = 100) -> Path:
     """A month in which a transaction carries an authorization of the wallet's (EIP-7702), and the later ones go on one number higher."""
     events = chain_events(is_proved=is_proved, delegation=delegation, told_from=told_from)
-    with Store.memory() as store:
+    with empty_store() as store:
         return freeze(log_of(events), store, folder / "months")[0]
 
 
@@ -174,6 +174,6 @@ def test_what_a_block_credits_is_nobody_s_transaction(tmp_path: Path) -> None:
         txid=last.hash, position=0, is_coinbase=True, inputs=[], other_inputs=0, other_inputs_value="0", outputs=[reward], fee="0", fee_asset="ETH",
     )  # fmt: skip
     events[-1] = replace(last, transactions=[credit])
-    with Store.memory() as store:
+    with empty_store() as store:
         check = nonces(freeze(log_of(events), store, tmp_path / "months")[0])
     assert check.holds and "4 transactions of 1 senders" in check.detail and not any("can't be compared" in word for word in check.on_word)
