@@ -184,12 +184,12 @@ def replay(
         print_json(
             {
                 "month": str(named), "version": events[-1].version, "digest": result.bundle.digest, "expected": result.expected_digest,
-                "compared": result.compared, "differences": result.differences, "is_same": result.is_same,
+                "compared": result.compared, "differences": result.differences, "repacked": result.repacked, "is_same": result.is_same,
             }
         )  # fmt: skip
     elif result.is_same:
         compared = (
-            message("{compared} files equal the bundle's", compared=result.compared)
+            message("{compared} files equal the bundle's", compared=result.compared - len(result.repacked))
             if result.compared
             else message("there was no bundle to compare with")
         )
@@ -202,6 +202,13 @@ def replay(
                 compared=compared,
             )
         )
+        if result.repacked:
+            say(
+                message(
+                    "the same contents in other bytes, since another zlib deflated them when the month was frozen: {names}",
+                    names=", ".join(result.repacked),
+                )
+            )
     else:
         raise VerifyError(
             message(

@@ -42,6 +42,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
 from pipeline.model.message import as_plain, grouped, message
 from pipeline.model.months import Month
+from pipeline.model.packed import zlib_here
 from pipeline.model.rules import Rules
 from pipeline.render import NEWEST_LAYOUT, Document, render_all
 from pipeline.render.canonical import write_report_csv, write_table_csv, write_table_parts
@@ -272,7 +273,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str], de
         **({"pdf_rows": limit} if (limit := version.limit_of(report.height)) else {}),
         "conditions": [condition.for_manifest() for condition in content.assessed.conditions],
         "waivers": [{key: getattr(waiver, key) for key in of_waiver} for waiver in state.waivers],
-        "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
+        "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version(), "zlib": zlib_here()},
         "files": files,
     }
 

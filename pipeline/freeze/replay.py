@@ -6,9 +6,13 @@ in another folder and the differences, file by file.
 
 from __future__ import annotations
 
+import contextlib
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -18,7 +22,9 @@ from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Streams, batches
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
+from pipeline.render.file_names import Format
 from pipeline.verify.files import MANIFEST, holds
+from pipeline.verify.repacked import is_repacked
 
 from .bundle import Bundle, Content, write_bundle, write_report
 from .freeze import check_debts_carry_over
@@ -77,6 +83,8 @@ class Replay:
     differences: list[str]
     """Names of the files that differ from the first bundle's; empty if there was none to compare with."""
     compared: int
+    repacked: list[str]
+    """Names of the documents with the same contents, which another zlib deflated otherwise when they were frozen (`verify.repacked`); these are not differences."""
 
     @property
     def is_same(self) -> bool:
@@ -97,19 +105,30 @@ def replay_month(
     report = write_report(content.assessed.enriched, content.version.rules, folder, progress=progress)
     bundle = write_bundle(content, report, export=export, progress=progress)
     differences: list[str] = []
+    repacked: list[str] = []
     compared = 0
     if first is not None and (first / MANIFEST).is_file():
-        files: dict[str, str] = msgspec.json.decode((first / MANIFEST).read_bytes())["files"]
+        manifest = msgspec.json.decode((first / MANIFEST).read_bytes())
+        files: dict[str, str] = manifest["files"]
         for name in sorted(set(files) | set(bundle.files)):
             if name in NOT_REPRODUCIBLE:
                 continue
             compared += 1
             if not holds(first, name, bundle.files.get(name)):
-                differences.append(name)
+                is_packing = holds(first, name, files.get(name)) and _is_packing(first / name, folder / name, manifest["software"])
+                (repacked if is_packing else differences).append(name)
         compared += 1
         if differing := _differing_keys(first, folder):
             differences.append(f"{MANIFEST} ({', '.join(differing)})")
-    return Replay(bundle, event.digest, differences, compared)
+    return Replay(bundle, event.digest, differences, compared, repacked)
+
+
+def _is_packing(first: Path, again: Path, software: dict[str, str]) -> bool:
+    """Whether two files are a document of the same contents, deflated by different zlibs."""
+    format = cast("Format", again.suffix.removeprefix("."))
+    with contextlib.suppress(ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error):  # no sound document: a difference
+        return format in ("xlsx", "pdf") and again.is_file() and is_repacked(again, first, format, software) is True
+    return False
 
 
 def _differing_keys(first: Path, second: Path) -> list[str]:

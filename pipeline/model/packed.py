@@ -1,4 +1,4 @@
-"""Bytes as gzip + base64 text in events, decompressed with a size limit.
+"""Bytes as gzip + base64 text in events, decompressed with a size limit; and which zlib there is, as what it makes of the same bytes is its own affair.
 
 Enters: bytes, or the text (gzip, base64) of an event's field. Leaves: the other. Decompression stops at the limit of `max_unpacked`.
 Raises ValueError for invalid text; the caller adds whose it is.
@@ -10,6 +10,7 @@ import base64
 import binascii
 import gzip
 import zlib
+from functools import cache
 
 MAX_UNPACKED_BYTES = 1 << 30
 """The limit for any packed field of an event."""
@@ -40,6 +41,13 @@ def unpack(text: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"no base64: {error}") from error
     return inflate(packed, _GZIP, max_unpacked(len(packed)))
+
+
+@cache
+def zlib_here() -> str:
+    """Python's zlib by its version and by what it makes of some bytes (CRC-32), since libraries that deflate otherwise may state the same version: `1.2.13 0a1b2c3d`."""
+    sample = b"".join(b"%d;" % (number * number % 9_973) for number in range(20_000))
+    return f"{zlib.ZLIB_RUNTIME_VERSION} {zlib.crc32(b''.join(zlib.compress(sample, level) for level in range(1, 10))):08x}"
 
 
 def inflate(packed: bytes, window_bits: int, most_bytes: int) -> bytes:

@@ -2,7 +2,7 @@
 
 Enters: a bundle. Leaves: faults, what was seen, what could not be compared. With the writers' same versions the bytes must be equal. With others they
 may differ, and what a reader sees is compared: all of `report.json`, every cell of a workbook, everything that a PDF draws. A PDF or a workbook with the same text that is drawn
-otherwise may be another version's layout, or hide something: it is named as undecided.
+otherwise may be another version's layout, or hide something: it is named as undecided. Where the writers are the same and only Python's zlib is another one, the unpacked contents must be equal.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from .files import digest_of
 from .finding import Finding
 from .opened import OpenBundle
 from .pdf_seen import MAX_PDF_BYTES, pdf_seen, same_pdf
+from .repacked import is_repacked
 from .shapes import strict_json
 from .workbook import same_workbook, workbook_seen
 
 WRITERS: dict[str, tuple[str, ...]] = {"json": ("esep",), "xlsx": ("esep", "xlsxwriter"), "pdf": ("esep", "reportlab")}
-"""The programs whose versions decide a document's bytes."""
+"""The programs whose versions decide a document's bytes, besides zlib."""
+ZLIB_NAMED_SINCE = 4
+"""The first layout whose manifests name zlib (`zlib_here`)."""
 MAX_DOCUMENT_BYTES = 4 << 30
 
 
@@ -35,8 +38,9 @@ def check_documents(bundle: OpenBundle) -> Finding:
     languages = cast("list[Language]", bundle.manifest["languages"])
     if not languages or set(languages) - set(LANGUAGES) or len(set(languages)) != len(languages):
         raise VerifyError(message("the manifest names the languages {languages}", languages=languages))
-    unnamed = sorted({name for names in WRITERS.values() for name in names if name not in bundle.manifest["software"]})
-    document = Document.load(bundle.folder)
+    software, document = bundle.manifest["software"], Document.load(bundle.folder)
+    named_writers = {name for names in WRITERS.values() for name in names} | ({"zlib"} if document.layout >= ZLIB_NAMED_SINCE else set())
+    unnamed = sorted(named_writers - set(software))
     expected = {file_name(format, language): (format, language) for format in FORMATS for language in languages}
     named = {name for name in bundle.manifest["files"] if name.startswith("report.") and name != "report.csv"}
     faults = [message("{name} is no document of this version", name=name) for name in sorted(named - set(expected))]
@@ -51,21 +55,20 @@ def check_documents(bundle: OpenBundle) -> Finding:
             printer.print(again, format=format, language=language)
             if digest_of(again) == digest_of(bundle.folder / name):
                 continue
-            writers = _other_writers(bundle.manifest["software"], format)
-            if not writers:
-                faults.append(message("{name} says something else than report.csv: rendered anew it comes out different", name=name))
-                continue
-            is_same = _says_the_same(again, bundle.folder / name, format)
+            theirs, writers = bundle.folder / name, _other_writers(software, format)
+            is_same = _says_the_same(again, theirs, format) if writers else is_repacked(again, theirs, format, software)
             if is_same is None:
                 undecided.append(
                     message(
                         "{name} was written by {writers}: it has the same text, or none that can be read here, and is drawn otherwise",
                         name=name,
-                        writers=writers,
+                        writers=writers or f"zlib {software.get('zlib', 'unknown')}",
                     )
                 )
-            elif not is_same:
+            elif not is_same and writers:
                 faults.append(message("{name} says something else than report.csv", name=name))
+            elif not is_same:
+                faults.append(message("{name} says something else than report.csv: rendered anew it comes out different", name=name))
     return Finding(
         faults,
         message("{expected} say what report.csv says, rendered anew", expected=", ".join(sorted(expected))),

@@ -24,6 +24,7 @@ from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.enrich.opening import Beginning
 from pipeline.model.months import Month
+from pipeline.model.packed import zlib_here
 from pipeline.model.rules import Rules
 from pipeline.render import Format, Printer
 from pipeline.render.form import Language
@@ -55,6 +56,7 @@ class _Printer(Printer):
             document.pdf_rows,
             format,
             language,
+            zlib_here(),
         )
         key = json.dumps([document.header, document.totals, *map(str, entering)], sort_keys=True)
         if key not in _documents:

@@ -22,6 +22,8 @@ from pipeline.settings import load_settings
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.files import read_facts
 
+from ..other_zlib import another_zlib
+
 KEPT = Path(__file__).parent / "all-allocations"
 SEPTEMBER, OCTOBER = Month(2026, 9), Month(2026, 10)
 LATER = 1_795_000_000
@@ -76,6 +78,20 @@ def test_a_version_frozen_in_layout_3_replays_to_the_digests_of_its_manifest(kep
     assert {"report.en.xlsx", "report.en.pdf"} < files.keys() and {name: again["files"][name] for name in files} == files
     checks = {check.name: check for check in verify_bundle(tmp_path / "var" / "months" / "2026-10" / "v2")}
     assert [(check.name, check.detail) for check in checks.values() if not check.holds] == []
+
+
+def test_where_another_zlib_is_the_replayed_documents_are_the_same_in_other_bytes(kept: Path, tmp_path: Path) -> None:
+    """What else differs is a difference there, too."""
+    shutil.copytree(kept, tmp_path / "var")
+    bundle, documents = tmp_path / "var" / "months" / "2026-10" / "v1", ["report.en.pdf", "report.en.xlsx"]
+    with app_of(tmp_path / "var") as app, another_zlib():
+        (event,) = app.months.frozen(OCTOBER)
+        replay = app.months.replay(event)
+        assert (replay.is_same, replay.differences, replay.repacked) == (True, [], documents)
+        for name in documents:
+            shutil.copyfile(kept / "months" / "2026-09" / "v1" / name, bundle / name)
+        replay = app.months.replay(event)
+        assert (replay.is_same, replay.differences, replay.repacked) == (False, documents, [])
 
 
 def test_a_version_frozen_now_begins_with_its_line_and_is_tied_to_the_month_before(kept: Path, tmp_path: Path) -> None:
