@@ -40,8 +40,11 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             )
         )
     with translate_errors(path, PUBLISHED_COPY):
-        config = threads_for(path) | {"enable_external_access": "false", "lock_configuration": "true"}
-        connection = duckdb.connect(str(path), read_only=True, config=config)
+        connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
+        # Another opening in this process, even of the copy that lay here before, is the same instance of DuckDB: it has its settings already.
+        if not connection.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+            for name, value in (threads_for(path) | {"lock_configuration": "true"}).items():
+                connection.execute(f"SET {name} = {value}")
     with connection:
         yield connection
 

@@ -63,6 +63,7 @@ class Store:
         """Entered around every COMMIT of `transaction()`; raises LeaseLost when another process has the pool's lease (`pipeline.log.lease`)."""
         self._limits_mib: tuple[int, int] | None = None
         """DuckDB's memory limit, and that of `less_memory`; None where the opener chose, or in memory."""
+        self._has_less = False
         self._is_small = is_small
 
     @classmethod
@@ -150,10 +151,12 @@ class Store:
                 self._limit(less)
             except duckdb.OutOfMemoryException:  # DuckDB 1.5 keeps the limit that it refused
                 self._limit(usual)
+            self._has_less = True
             try:
                 yield
             finally:
-                self._limit(usual)
+                self._has_less = False
+                self._limit(self._limits_mib[0])  # the store may have become large meanwhile
 
     def _use_all_threads_once_large(self) -> None:
         if self._is_small and self.path is not None and not threads_for(self.path):
@@ -163,10 +166,10 @@ class Store:
                 self._limit_by_threads()
 
     def _limit_by_threads(self) -> None:
-        """The memory limits of as many threads as work now; the usual one holds."""
+        """The memory limits of as many threads as work now; the usual one holds, or within `less_memory` the other."""
         ((threads,),) = self.connection.execute("SELECT current_setting('threads')").fetchall()
         self._limits_mib = (max(MEMORY_MIB, threads * THREAD_MIB), max(PASSING_MIB, threads * THREAD_MIB))
-        self._limit(self._limits_mib[0])
+        self._limit(self._limits_mib[1 if self._has_less else 0])
 
     def _limit(self, mib: int) -> None:
         self.connection.execute(f"SET memory_limit = '{mib}MiB'")

@@ -18,6 +18,7 @@ from pipeline.store import Store
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month, publish_copy
+from pipeline.store.threads import SMALL_BYTES
 
 from ..unit.store.streams import Delivery, allocations
 from .example_store import fill
@@ -147,6 +148,26 @@ def test_a_wal_left_by_a_killed_session_is_not_read_into_the_next_copy(live, tmp
     publish_copy(live[0], path)
     with open_copy(path) as connection:
         assert connection.execute("SELECT count(*) FROM allocations").fetchall() == [(100,)]
+
+
+def test_a_copy_that_grows_large_while_another_opening_lasts_is_opened(tmp_path: Path) -> None:
+    """One process opens a small copy, a publication puts a large one in its place, and the process opens that, too."""
+    path, large = tmp_path / "published.duckdb", tmp_path / "large.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE one AS SELECT 1 AS a")
+    with duckdb.connect(str(large)) as connection:
+        connection.execute("CREATE TABLE filling AS SELECT hash(range) AS a, hash(range + 1) AS b FROM range(4000000)")
+    assert large.stat().st_size > SMALL_BYTES > path.stat().st_size
+    with open_copy(path) as first:
+        large.replace(path)
+        with open_copy(path) as second:
+            for connection in (first, second):
+                with pytest.raises(duckdb.InvalidInputException, match="has been locked"):
+                    connection.execute("SET threads = 2")
+    with open_copy(path) as connection:
+        assert connection.execute("SELECT current_setting('enable_external_access'), count(*) FROM filling").fetchall() == [
+            (False, 4_000_000)
+        ]
 
 
 def test_a_folder_in_the_copys_place_is_said_and_kept(live, tmp_path: Path):

@@ -220,6 +220,23 @@ def test_a_small_store_is_worked_by_one_thread_and_a_grown_one_by_all(tmp_path: 
         assert thread_count(store) == 3, "the opener's own number stays"
 
 
+@pytest.mark.parametrize("thread_mib", [300, 1024])
+def test_a_store_that_grows_large_with_less_memory_has_the_limits_of_all_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thread_mib: int
+):
+    monkeypatch.setattr("pipeline.store.store.THREAD_MIB", thread_mib)  # so that two threads need more than one
+    with Store.open(tmp_path / "store.duckdb") as store:
+        with store.less_memory():
+            with store.transaction() as connection:
+                connection.execute("CREATE TABLE filling AS SELECT hash(range) AS a, hash(range + 1) AS b FROM range(4000000)")
+            store.checkpoint()
+            with store.transaction() as connection:
+                connection.execute("INSERT INTO raw_position VALUES ('chain/0', 1)")
+            every = thread_count(store)
+            assert limit_mib(store) == max(PASSING_MIB, every * thread_mib)
+        assert limit_mib(store) == max(MEMORY_MIB, every * thread_mib)
+
+
 # --- a real month
 
 
