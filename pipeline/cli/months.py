@@ -184,12 +184,12 @@ def replay(
         print_json(
             {
                 "month": str(named), "version": events[-1].version, "digest": result.bundle.digest, "expected": result.expected_digest,
-                "compared": result.compared, "differences": result.differences, "repacked": result.repacked, "is_same": result.is_same,
+                "compared": result.compared, "differences": result.differences, "in_other_bytes": result.in_other_bytes, "is_same": result.is_same,
             }
         )  # fmt: skip
     elif result.is_same:
         compared = (
-            message("{compared} files equal the bundle's", compared=result.compared - len(result.repacked))
+            message("{compared} files equal the bundle's", compared=result.compared - len(result.in_other_bytes))
             if result.compared
             else message("there was no bundle to compare with")
         )
@@ -202,11 +202,12 @@ def replay(
                 compared=compared,
             )
         )
-        if result.repacked:
+        if result.in_other_bytes:
             say(
                 message(
-                    "the same contents in other bytes, since another zlib deflated them when the month was frozen: {names}",
-                    names=", ".join(result.repacked),
+                    "the same contents in other bytes, since {versions} wrote them when the month was frozen: {names}",
+                    versions=joined(", ", result.other_versions),
+                    names=", ".join(result.in_other_bytes),
                 )
             )
     else:

@@ -11,10 +11,12 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import cast
 
 import msgspec
+import polars as pl
 
 from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.log.events.months import Frozen
@@ -22,12 +24,16 @@ from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Streams, batches
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
-from pipeline.render.file_names import Format
+from pipeline.render.file_names import FORMATS, Format
+from pipeline.verify.documents import same_document
 from pipeline.verify.files import MANIFEST, holds
-from pipeline.verify.repacked import is_repacked
+from pipeline.verify.shapes import require_modest_frame
 
 from .bundle import Bundle, Content, write_bundle, write_report
 from .freeze import check_debts_carry_over
+
+_WRITERS = ("esep", "polars", "reportlab", "xlsxwriter", "zlib")
+"""What of a manifest's `software` decides the bytes of a file whose contents are the same."""
 
 
 def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
@@ -83,8 +89,10 @@ class Replay:
     differences: list[str]
     """Names of the files that differ from the first bundle's; empty if there was none to compare with."""
     compared: int
-    repacked: list[str]
-    """Names of the documents with the same contents, which another zlib deflated otherwise when they were frozen (`verify.repacked`); these are not differences."""
+    in_other_bytes: list[str]
+    """Names of the files with the same contents in other bytes, since other versions of a library wrote them when they were frozen; these are not differences."""
+    other_versions: list[str]
+    """These libraries, each with its version of then."""
 
     @property
     def is_same(self) -> bool:
@@ -105,30 +113,51 @@ def replay_month(
     report = write_report(content.assessed.enriched, content.version.rules, folder, progress=progress)
     bundle = write_bundle(content, report, export=export, progress=progress)
     differences: list[str] = []
-    repacked: list[str] = []
+    in_other_bytes: list[str] = []
+    other_versions: list[str] = []
     compared = 0
     if first is not None and (first / MANIFEST).is_file():
-        manifest = msgspec.json.decode((first / MANIFEST).read_bytes())
+        manifest, again = (msgspec.json.decode((of / MANIFEST).read_bytes()) for of in (first, folder))
         files: dict[str, str] = manifest["files"]
+        software: dict[str, str] = manifest.get("software", {})
         for name in sorted(set(files) | set(bundle.files)):
             if name in NOT_REPRODUCIBLE:
                 continue
             compared += 1
             if not holds(first, name, bundle.files.get(name)):
-                is_packing = holds(first, name, files.get(name)) and _is_packing(first / name, folder / name, manifest["software"])
-                (repacked if is_packing else differences).append(name)
+                is_same = holds(first, name, files.get(name)) and _has_same_contents(first / name, folder / name, software)
+                (in_other_bytes if is_same else differences).append(name)
         compared += 1
         if differing := _differing_keys(first, folder):
             differences.append(f"{MANIFEST} ({', '.join(differing)})")
-    return Replay(bundle, event.digest, differences, compared, repacked)
+        if in_other_bytes:
+            other_versions = [
+                f"{name} {software.get(name, 'unknown')}" for name in _WRITERS if software.get(name) != again["software"][name]
+            ]
+    return Replay(bundle, event.digest, differences, compared, in_other_bytes, other_versions)
 
 
-def _is_packing(first: Path, again: Path, software: dict[str, str]) -> bool:
-    """Whether two files are a document of the same contents, deflated by different zlibs."""
-    format = cast("Format", again.suffix.removeprefix("."))
-    with contextlib.suppress(ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error):  # no sound document: a difference
-        return format in ("xlsx", "pdf") and again.is_file() and is_repacked(again, first, format, software) is True
-    return False
+def _has_same_contents(first: Path, again: Path, software: dict[str, str]) -> bool:
+    """Whether two files that differ have the same contents, where other versions of what writes them explain it: Parquet names polars' version, and each may pack otherwise."""
+    with contextlib.suppress(
+        ValueError, LookupError, NotImplementedError, SyntaxError, pl.exceptions.PolarsError, zipfile.BadZipFile, zlib.error
+    ):
+        if not again.is_file():
+            return False
+        if again.suffix == ".parquet":
+            return software.get("polars") != version_of("polars") and _has_same_rows(first, again)
+        if again.stem.split(".")[0] == "report" and (format := again.suffix.removeprefix(".")) in FORMATS:
+            return same_document(again, first, cast("Format", format), software) is True
+    return False  # a difference; so is what is no sound file
+
+
+def _has_same_rows(first: Path, again: Path) -> bool:
+    """Whether two Parquet files have the same columns of the same types with the same values; a column at a time, which bounds memory."""
+    require_modest_frame(first)
+    schema = pl.read_parquet_schema(again)
+    return pl.read_parquet_schema(first) == schema and all(
+        pl.read_parquet(first, columns=[column]).equals(pl.read_parquet(again, columns=[column])) for column in schema
+    )
 
 
 def _differing_keys(first: Path, second: Path) -> list[str]:

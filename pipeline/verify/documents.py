@@ -55,8 +55,7 @@ def check_documents(bundle: OpenBundle) -> Finding:
             printer.print(again, format=format, language=language)
             if digest_of(again) == digest_of(bundle.folder / name):
                 continue
-            theirs, writers = bundle.folder / name, _other_writers(software, format)
-            is_same = _says_the_same(again, theirs, format) if writers else is_repacked(again, theirs, format, software)
+            writers, is_same = _other_writers(software, format), same_document(again, bundle.folder / name, format, software)
             if is_same is None:
                 undecided.append(
                     message(
@@ -74,6 +73,14 @@ def check_documents(bundle: OpenBundle) -> Finding:
         message("{expected} say what report.csv says, rendered anew", expected=", ".join(sorted(expected))),
         undecided=joined("; ", undecided),
     )
+
+
+def same_document(ours: Path, theirs: Path, format: Format, software: dict[str, str]) -> bool | None:
+    """Whether two files that differ are the same document. `software`: what wrote theirs, as its manifest says; None where that can't be told here.
+
+    Raises what `_says_the_same` and `is_repacked` do, for a file that is no sound document.
+    """
+    return _says_the_same(ours, theirs, format) if _other_writers(software, format) else is_repacked(ours, theirs, format, software)
 
 
 def _other_writers(software: dict[str, str], format: Format) -> str:

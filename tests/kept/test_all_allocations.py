@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ import pytest
 
 from pipeline.app.app import App
 from pipeline.assess.manifest import NOT_REPRODUCIBLE
+from pipeline.freeze.replay import Replay
 from pipeline.log.events import decode, encode
 from pipeline.log.events.ledger import Allocations
 from pipeline.log.events.months import Frozen
@@ -20,7 +23,7 @@ from pipeline.log.protocol import append_shared
 from pipeline.model.months import Month
 from pipeline.settings import load_settings
 from pipeline.verify.bundle import verify_bundle
-from pipeline.verify.files import read_facts
+from pipeline.verify.files import digest_of, read_facts
 
 from ..other_zlib import another_zlib
 
@@ -87,11 +90,43 @@ def test_where_another_zlib_is_the_replayed_documents_are_the_same_in_other_byte
     with app_of(tmp_path / "var") as app, another_zlib():
         (event,) = app.months.frozen(OCTOBER)
         replay = app.months.replay(event)
-        assert (replay.is_same, replay.differences, replay.repacked) == (True, [], documents)
+        assert (replay.is_same, replay.differences, replay.in_other_bytes) == (True, [], documents)
+        assert replay.other_versions == [f"zlib {software_of(bundle)['zlib']}"]
         for name in documents:
             shutil.copyfile(kept / "months" / "2026-09" / "v1" / name, bundle / name)
         replay = app.months.replay(event)
-        assert (replay.is_same, replay.differences, replay.repacked) == (False, documents, [])
+        assert (replay.is_same, replay.differences, replay.in_other_bytes, replay.other_versions) == (False, documents, [], [])
+
+
+def test_where_another_polars_is_the_replayed_facts_are_the_same_in_other_bytes(kept: Path, tmp_path: Path) -> None:
+    """Parquet names the version of what wrote it. The same version writes the same bytes, and another one the same rows."""
+    shutil.copytree(kept, tmp_path / "var")
+    bundle = tmp_path / "var" / "months" / "2026-10" / "v1"
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    names = ["evidence/facts/accounts.parquet", "evidence/facts/blocks.parquet", "evidence/facts/payments.parquet"]
+
+    def written_otherwise(change: Callable[[pl.DataFrame], pl.DataFrame], polars: str) -> Replay:
+        for name in names:
+            change(pl.read_parquet(kept / "months" / "2026-10" / "v1" / name)).write_parquet(bundle / name, compression="lz4")
+            manifest["files"][name] = digest_of(bundle / name)
+        manifest["software"]["polars"] = polars
+        (bundle / "manifest.json").chmod(0o600)
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        with app_of(tmp_path / "var") as app:
+            return app.months.replay(app.months.frozen(OCTOBER)[0])
+
+    replay = written_otherwise(lambda frame: frame, "1.44.2")
+    assert (replay.is_same, replay.differences, replay.in_other_bytes, replay.other_versions) == (True, [], names, ["polars 1.44.2"])
+    for change in (lambda frame: frame.reverse(), lambda frame: frame.with_columns(more=1), lambda frame: frame.drop(frame.columns[-1])):
+        replay = written_otherwise(change, "1.44.2")
+        assert (replay.is_same, replay.differences, replay.in_other_bytes) == (False, names, [])
+    replay = written_otherwise(lambda frame: frame, version("polars"))
+    assert (replay.is_same, replay.differences, replay.in_other_bytes) == (False, names, [])
+
+
+def software_of(bundle: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads((bundle / "manifest.json").read_text())["software"]
+    return found
 
 
 def test_a_version_frozen_now_begins_with_its_line_and_is_tied_to_the_month_before(kept: Path, tmp_path: Path) -> None:
