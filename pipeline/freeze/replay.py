@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import polars as pl
@@ -24,7 +23,7 @@ from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Streams, batches
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
-from pipeline.render.file_names import FORMATS, Format
+from pipeline.render.file_names import FORMATS
 from pipeline.verify.documents import same_document
 from pipeline.verify.files import MANIFEST, holds
 from pipeline.verify.shapes import require_modest_frame
@@ -147,7 +146,7 @@ def _has_same_contents(first: Path, again: Path, software: dict[str, str]) -> bo
         if again.suffix == ".parquet":
             return software.get("polars") != version_of("polars") and _has_same_rows(first, again)
         if again.stem.split(".")[0] == "report" and (format := again.suffix.removeprefix(".")) in FORMATS:
-            return same_document(again, first, cast("Format", format), software) is True
+            return same_document(again, first, format, software) is True
     return False  # a difference; so is what is no sound file
 
 
