@@ -240,8 +240,9 @@ class Office:
             held = rng.choice(self.tables["accounts"])
             other = rng.choice(self.tables["miners"])["miner_id"]
             since = almaty_date(now) - timedelta(days=rng.randint(0, 40))
-            if held["miner_id"] != other and held["valid_to"] is None:
-                self.tables["accounts"].append({**held, "miner_id": other, "valid_from": since, "valid_to": since + timedelta(days=3)})
+            row = {**held, "miner_id": other, "valid_from": since, "valid_to": since + timedelta(days=3)}
+            if held["miner_id"] != other and held["valid_to"] is None and row not in self.tables["accounts"]:  # the registry has a row once
+                self.tables["accounts"].append(row)
                 self.is_registry_pending = True
         if dice.happens("registry-bad-id"):
             self.tables["miners"].append({"miner_id": f"{rng.randrange(10**11):011}x"[:11] + "0", "name": "Қате ЖШС"})
