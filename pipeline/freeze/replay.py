@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -127,7 +128,7 @@ def replay_month(
                 is_same = holds(first, name, files.get(name)) and _has_same_contents(first / name, folder / name, software)
                 (in_other_bytes if is_same else differences).append(name)
         compared += 1
-        if differing := _differing_keys(first, folder):
+        if differing := _differing_keys(manifest, again):
             differences.append(f"{MANIFEST} ({', '.join(differing)})")
         if in_other_bytes:
             other_versions = [
@@ -159,9 +160,8 @@ def _has_same_rows(first: Path, again: Path) -> bool:
     )
 
 
-def _differing_keys(first: Path, second: Path) -> list[str]:
+def _differing_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """The keys whose values differ in two manifests, except the programs' versions and the files' digests."""
-    ours, theirs = (msgspec.json.decode((folder / MANIFEST).read_bytes()) for folder in (first, second))
     told = {"software", "files"}  # versions of today; the files were compared one by one
     differing = {name for name in ours.keys() & theirs.keys() - told if ours[name] != theirs[name]}
     return sorted(
