@@ -38,6 +38,7 @@ from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import ConsentNeeded
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.plain import plain_name
 from pipeline.model.rules import Asset
 from pipeline.validate.check import Checked
 from pipeline.validate.columns import CellContext, headings_of
@@ -100,7 +101,7 @@ def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
 
     Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
-    return _checked(read_bytes(Path(path)), Path(path).name, kind, reading)
+    return _checked(read_bytes(Path(path)), plain_name(Path(path).name), kind, reading)
 
 
 def _checked(data: bytes, source: str, kind: LedgerKind, reading: ReadOptions) -> Checked:
@@ -126,7 +127,7 @@ def review_ledger(
     `known`: the current time and the assets' supplies. Errors as `read_ledger`. Faults against rows in the log are in the review.
     """
     checked = read_ledger(path, kind, reading)
-    return _reviewed(log, pool_id, checked, Path(path).name, kind, reading, known=known, may_move=may_move)
+    return _reviewed(log, pool_id, checked, plain_name(Path(path).name), kind, reading, known=known, may_move=may_move)
 
 
 def _reviewed(
@@ -182,7 +183,7 @@ def import_ledger(
     `seen`: files that the log has whole, which are not read again.
     """
     consent = consent or Consent()
-    source = Path(path).name
+    source = plain_name(Path(path).name)
     data = read_bytes(Path(path))
     file = SeenFile(None if Path(path).is_symlink() else seen, data, source, kind, reading, known)
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced

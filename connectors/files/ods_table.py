@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 from xml.sax import SAXException
@@ -23,18 +23,20 @@ from odf.table import Table
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .sheets import SMALL_UNITS, choose_sheet, said_hidden
+from .ods_styles import ScaledStyles
+from .sheets import SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 16 << 20
 MAX_COLUMNS = 16_384
 MAX_ROWS = 1_048_576
-EXACT_DIGITS = 15
 _CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+_TRUTHS = re.compile("TRUE|FALSE|ИСТИНА|ЛОЖЬ|АҚИҚАТ|ЖАЛҒАН")
+_MAX_SCALED_FAULTS = 1_000
 _ERRORS = re.compile(r"#.*[!?]|#N/A|#Н/Д|#+|(?:Err|Ошибка|Қате): ?[0-9]+")
 
 
@@ -47,6 +49,7 @@ class _Column:
     values: list[str | None] = field(default_factory=list)
     types: list[int] = field(default_factory=list)
     merged: list[Merged] = field(default_factory=list)
+    uncertain: list[Fault] = field(default_factory=list)
 
 
 def read_ods(
@@ -54,9 +57,18 @@ def read_ods(
 ) -> RawTable:
     """The table of a spreadsheet's sheet: the one named, else the only one. Faults come with the table, none is raised."""
     try:
-        return _table(_choose_sheet(_load(data), sheet, asked, layout), source, expected, layout)
+        document = _load(data)
+        sheet_read, odd = _choose_sheet(document, sheet, asked, layout)
+        table = _table(sheet_read, source, expected, layout, ScaledStyles(document, sheet_read))
+        return replace(table, odd=(*odd, *table.odd))
+    except RecursionError:
+        return _refused(source, message("nests its elements too deep: no spreadsheet does; save it anew"))
     except _UnreadableSpreadsheet as error:
-        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", text_of(error))])
+        return _refused(source, text_of(error))
+
+
+def _refused(source: str, what: str) -> RawTable:
+    return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", what)])
 
 
 class _UnreadableSpreadsheet(Exception):
@@ -86,7 +98,8 @@ def _load(data: bytes) -> Any:
         raise _UnreadableSpreadsheet(message("is not a sound ODS spreadsheet: {error}", error=text_of(error)[:200])) from error
 
 
-def _choose_sheet(document: Any, name: str | None, asked: str | None, layout: Layout) -> Any:
+def _choose_sheet(document: Any, name: str | None, asked: str | None, layout: Layout) -> tuple[Any, tuple[str, ...]]:
+    """The sheet to read, and what is asked about it."""
     tables = document.spreadsheet.getElementsByType(Table)
     hidden = {
         style.getAttribute("name")
@@ -99,7 +112,7 @@ def _choose_sheet(document: Any, name: str | None, asked: str | None, layout: La
     place, wrong = choose_sheet(sheets, name, asked, layout)
     if wrong:
         raise _UnreadableSpreadsheet(wrong)
-    return tables[place]
+    return tables[place], said_hidden_sheet(sheets, place, asked, layout)
 
 
 def _rows(parent: Any) -> Iterator[Any]:
@@ -121,7 +134,7 @@ def _count(node: Any, name: str, limit: int) -> int:
     return min(int(text), limit)
 
 
-def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -> RawTable:
+def _table(table: Any, source: str, expected: Collection[str], layout: Layout, scaled: ScaledStyles) -> RawTable:
     columns: dict[int, _Column] = {}
     lines: list[int] = []
     faults: list[Fault] = []
@@ -151,6 +164,8 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
                 if title_fault:
                     raise _UnreadableSpreadsheet(title_fault)
             lines.append(at)
+            for number in scaled.columns_of(row) if scaled else ():
+                _tell_scaled(columns.get(number), cells.get(number), f"{column_letters(number)}{at}", at)
             for number, column in columns.items():
                 value, kind = cells.get(number, (None, CellType.TEXT))
                 column.values.append(value)
@@ -170,6 +185,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
             pl.Series(column.heading, column.values, dtype=pl.String),
             pl.Series("type", column.types, dtype=pl.UInt8) if any(column.types) else CellType.TEXT,
             merged=tuple(column.merged),
+            uncertain=tuple(column.uncertain),
         )
         for column in columns.values()
     ]
@@ -181,6 +197,19 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
         faults,
         odd=said_hidden([at for at in hidden if at in set(lines)]),
     )
+
+
+def _tell_scaled(column: _Column | None, cell: Cell | None, place: str, line: int) -> None:
+    """A number shown in thousands, as `xlsx_table` has it."""
+    if column is None or cell is None or cell[1] not in (CellType.NUMBER, CellType.INEXACT) or len(column.uncertain) >= _MAX_SCALED_FAULTS:
+        return
+    doubt = message(
+        "holds {text} and shows it as {shape}: give it a plain number format, and look at its value",
+        text=cell[0],
+        shape=message("thousands of it"),
+    )
+    what = message("the cell {column_letters}{row} {doubt}", column_letters=place.rstrip("0123456789"), row=line, doubt=doubt)
+    column.uncertain.append(Fault(line, column.heading, what))
 
 
 def _is_hidden(row: Any) -> bool:
@@ -232,6 +261,8 @@ def _cell(node: Any, place: str, layout: Layout) -> Cell | None:
         return (text, CellType.TEXT) if text else None
     if kind == "percentage" or (kind == "float" and re.search(SMALL_UNITS, text) and not (layout.is_in_base_units or layout.factor)):
         return text or "%", CellType.TEXT  # refused as an amount by what it is
+    if kind == "float" and _TRUTHS.fullmatch(text):  # LibreOffice holds =TRUE() as the number 1
+        return text, CellType.BOOLEAN
     if kind in ("float", "currency"):
         return _number(node.attributes.get((OFFICENS, "value"), ""))
     others: dict[str, Cell] = {

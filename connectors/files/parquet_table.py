@@ -20,6 +20,9 @@ MAX_ROWS = 20_000_000
 MAX_UNPACKED_BYTES = 4 << 30
 MAX_COLUMNS = 1_000
 _ROWS_A_BATCH = 1 << 18
+_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_DAYS = (-719_162, 2_932_896)
+"""The first and the last day of the years 1 to 9999, counted from 1970-01-01."""
 
 
 def read_parquet(data: bytes, source: str) -> RawTable:
@@ -124,6 +127,8 @@ def _column(heading: str, column: pa.ChunkedArray) -> RawColumn:
     declared, kind = str(column.type), _value_type(column.type)
     if pa.types.is_dictionary(column.type):
         column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], type=kind)
+    if pa.types.is_timestamp(kind) and kind.tz:  # an instant in any zone is held in UTC; polars knows fewer zones than writers do
+        column = column.cast(pa.timestamp(kind.unit, "UTC"))
     series = pl.Series(pl.from_arrow(column)).alias(heading)
     return RawColumn(heading.strip(), _texts(series).str.strip_chars().replace("", None), _cell_type(kind), declared)
 
@@ -142,9 +147,18 @@ def _cell_type(kind: pa.DataType) -> CellType:
 
 def _texts(series: pl.Series) -> pl.Series:
     if isinstance(series.dtype, pl.Datetime):
-        if series.dtype.time_zone is None:
-            return series.dt.strftime("%Y-%m-%dT%H:%M:%S%.f")
-        return series.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.f") + "Z"
+        return _moments(series, "%Y-%m-%dT%H:%M:%S%.f", "timestamp") + ("Z" if series.dtype.time_zone else "")
     if series.dtype == pl.Date:
-        return series.dt.strftime("%Y-%m-%d")
+        return _moments(series, "%Y-%m-%d", "date")
     return series.cast(pl.String)
+
+
+def _moments(series: pl.Series, form: str, kind: str) -> pl.Series:
+    """Days or instants as texts; those outside the years 1 to 9999, for which polars panics, as the bare number, which no check takes for a moment."""
+    numbers = series.to_physical()
+    a_day = _A_DAY[series.dtype.time_unit] if isinstance(series.dtype, pl.Datetime) else 1
+    is_far = ~(numbers // a_day).is_between(*_DAYS)
+    if not is_far.any():
+        return series.dt.strftime(form)
+    near = series.set(is_far, None).dt.strftime(form)
+    return near.zip_with(~is_far.fill_null(False), pl.select(pl.format(f"{kind} {{}}", numbers)).to_series()).alias(series.name)

@@ -21,6 +21,7 @@ from pipeline.log.read import events_of, refuse_newer
 from pipeline.log.registry_versions import ROWS, RegistryVersions, digest_of
 from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.model.message import joined, message
+from pipeline.model.plain import plain_name
 from pipeline.validate.columns import CellContext
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.registry import (
@@ -142,7 +143,7 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
         return dict.fromkeys(REGISTRY_KINDS, where)
     else:
         folder, paths, faults = Path(where), {}, []
-        source = folder.name or str(folder)
+        source = plain_name(folder.name or str(folder))
         for kind in REGISTRY_KINDS:
             present = [path for path in (folder / f"{kind}{suffix}" for suffix in SUFFIXES) if path.is_file()]
             if len(present) > 1:

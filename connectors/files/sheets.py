@@ -51,6 +51,17 @@ def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked
     return 0, message(template, names=names, name=repr(name))
 
 
+def said_hidden_sheet(sheets: Sequence[tuple[str, bool]], place: int, asked: str | None, layout: Layout) -> tuple[str, ...]:
+    """The question that a hidden sheet raises which nobody asked for by its name; none for another."""
+    name, is_hidden = sheets[place]
+    if not is_hidden or (
+        asked is not None and not layout.place.startswith("[registry")
+    ):  # the registry's sheets are asked for by the program
+        return ()
+    names = ", ".join(shown(title) for title, hidden in sheets if not hidden) or message("none")
+    return (message("the sheet {name} is hidden, and is the one that is read; those to be seen: {names}", name=shown(name), names=names),)
+
+
 def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:
     """The question that rows hidden in the sheet raise; none for none."""
     if not lines:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.model.errors import InputRefused
 from pipeline.model.message import message
+from pipeline.model.plain import plain_name
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import RawTable
 
@@ -26,7 +27,7 @@ def read_table(
     `layout`: how the table is written. Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with
     the table as faults.
     """
-    return parse_table(read_bytes(path), path.name, expected, sheet=sheet, asked=asked, layout=layout)
+    return parse_table(read_bytes(path), plain_name(path.name), expected, sheet=sheet, asked=asked, layout=layout)
 
 
 def parse_table(
@@ -55,7 +56,7 @@ def parse_table(
 
 def read_bytes(path: Path) -> bytes:
     """A file's bytes. Raises `InputRefused` for what is no plain file, is a link that another user made, or has more than MAX_FILE_BYTES."""
-    source = path.name or str(path)
+    source = plain_name(path.name or str(path))
     try:
         if not path.is_file():
             what = message("is not a plain file") if path.exists() else message("there is no such file")

@@ -277,5 +277,6 @@ def shape_of(code: str) -> str:
         return message("a percentage")
     if re.search(r"[0#?],+(?![0#?])", bare):
         return message("thousands of it")
-    words = "".join(quoted or escaped for quoted, escaped in re.findall(r'"([^"]*)"|\\(.)', positive))
+    # Text in quotes, escaped letters, and a currency's sign, which may be any text: [$mBTC-43F].
+    words = "".join("".join(found) for found in re.findall(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]', positive))
     return words.strip()[:20] if re.search(SMALL_UNITS, words) else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -20,13 +20,12 @@ import polars as pl
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .sheets import SMALL_UNITS, choose_sheet, said_hidden
+from .sheets import SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
-EXACT_DIGITS = 15
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 _MAX_STRAY_FAULTS = 1_000
@@ -43,11 +42,13 @@ def read_xlsx(
     try:
         workbook = Workbook(data)
         reader = _SheetReader(workbook, source, expected, layout)
-        place, wrong = choose_sheet([(each.name, each.is_hidden) for each in workbook.sheets], sheet, asked, layout)
+        sheets = [(each.name, each.is_hidden) for each in workbook.sheets]
+        place, wrong = choose_sheet(sheets, sheet, asked, layout)
         if wrong:
             raise UnreadableWorkbook(wrong)
         workbook.parse(workbook.sheets[place].part, start=reader.start, end=reader.end, text=reader.text)
-        return reader.table()
+        table = reader.table()
+        return replace(table, odd=(*said_hidden_sheet(sheets, place, asked, layout), *table.odd))
     except UnreadableWorkbook as error:
         return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", text_of(error))])
 
@@ -156,6 +157,8 @@ class _SheetReader:
         """The cell just read; None when it is empty."""
         value = self._value
         match self._type:
+            case "s" if value == "":  # as some programs write an empty cell
+                return None
             case "s":
                 if not value.isdecimal() or int(value) >= len(self._texts):
                     raise UnreadableWorkbook(
@@ -214,7 +217,7 @@ class _SheetReader:
             number = float(value)
         except ValueError:
             return value, CellType.ERROR
-        if not math.isfinite(number):
+        if not math.isfinite(number) or "_" in value or not value.isascii():  # which Python reads, and no spreadsheet
             return value, CellType.ERROR
         if self._shape() in ("date", "day"):
             return self._moment(number)

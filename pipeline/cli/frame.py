@@ -333,7 +333,7 @@ def _write_crash(error: Exception) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600, exist_ok=False)
-            path.write_text(mask(text), encoding="utf-8")
+            path.write_text(mask(text), encoding="utf-8", errors="backslashreplace")  # arguments may be no text
         except OSError:
             continue
         return path

@@ -21,6 +21,7 @@ from pipeline.closing.causes import change_word
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, EsepError, InputRefused, SettingsError
 from pipeline.model.message import joined, message
+from pipeline.model.plain import plain_name
 from pipeline.texts import N_
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
@@ -72,30 +73,30 @@ def _fitting_profile(app: App, path: Path, kind: LedgerKind, sheet: str | None) 
 def _import_ledger(
     app: App, path: Path, kind: LedgerKind, how: tuple[str | None, str | None], *, consent: Consent, is_dry: bool, as_json: bool
 ) -> None:
-    sheet, profile = how
+    (sheet, profile), name = how, plain_name(path.name)
     asks = not consent.to_oddities and sys.stdin.isatty() and err.is_terminal
     if is_dry or asks:
-        with progress(message("reading {name}", name=path.name)):
+        with progress(message("reading {name}", name=name)):
             found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
     if is_dry:
         changes = []
         if not found.faults:
             with progress(message("working out the open months")) as on_progress:
                 changes = app.months.preview(kind, rows, on_progress)
-        _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
+        _print_review(name, found, changes, as_json=as_json, is_dry=True)
         if found.faults:
-            raise InputRefused(path.name, [fault.at(path.name) for fault in found.faults])
+            raise InputRefused(name, [fault.at(name) for fault in found.faults])
         if found.questions and not consent.to_oddities:
-            raise ConsentNeeded(path.name, found.questions)
+            raise ConsentNeeded(name, found.questions)
         return
     if asks and found.questions and not found.faults:
-        consent = replace(consent, to_oddities=_asked(path.name, found))
+        consent = replace(consent, to_oddities=_asked(name, found))
     if consent.to_oddities or consent.to_moves:
         consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
-    with progress(message("importing {name}", name=path.name)):
+    with progress(message("importing {name}", name=name)):
         done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
 
-    _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
+    _print_review(name, done.review, [], as_json=as_json, is_dry=False)
 
 
 def _asked(name: str, found: Review) -> bool:
@@ -220,13 +221,13 @@ def registry(
     """
     with App(settings_of(config), now) as app:
         if dry_run:
-            with progress(message("reading {name}", name=folder.name)):
+            with progress(message("reading {name}", name=plain_name(folder.name))):
                 read = app.imports.read_registry(folder)
             with progress(message("working out the open months")) as on_progress:
                 differ, changes = app.months.preview_registry(read.content, on_progress)
             _print_registry_review(read, differ, changes, as_json=as_json)
             return
-        with progress(message("reading {name}", name=folder.name)):
+        with progress(message("reading {name}", name=plain_name(folder.name))):
             done = app.imports.registry(folder)
     if as_json:
         print_json(asdict(done))

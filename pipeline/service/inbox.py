@@ -11,6 +11,8 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
+import os
+import shlex
 import stat
 import threading
 import time
@@ -24,12 +26,15 @@ from pipeline.closing.notices import Notice, deliver
 from pipeline.model.errors import ConsentNeeded, InputRefused, LogError, SettingsError
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
+from pipeline.model.plain import plain_name
 from pipeline.settings.inbox import InboxRule, InboxSettings
 from pipeline.validate.review import Consent, review_lines
 
 from .metrics import Metrics
 
 DONE, REFUSED, WAITING = "done", "refused", "waiting"
+_REPORT = ".report.txt"
+_MAX_NAME_BYTES = 255
 _OF_UPLOADS = (".*", "~$*", "*.part", "*.tmp", "*.filepart", "*.crdownload")
 _journal = Journal("esep.inbox")
 
@@ -67,7 +72,8 @@ class Inbox:
         """Import every complete file (`now`: seconds of a monotonic clock); the results, by name."""
         if not self.folder.is_dir():
             return []
-        handled = []
+        handled: list[HandledFile] = []
+        failed: OSError | None = None
         present = self._arrived()
         self._seen = {name: seen for name, seen in self._seen.items() if name in present}
         for name, signature in sorted(present.items()):
@@ -78,20 +84,33 @@ class Inbox:
                     continue
             elif now - before[1] < self.settle_s:
                 continue
-            handled.append(self._handle(self.folder / name, Consent()))
+            try:
+                handled.append(self._handle(self.folder / name, Consent()))
+            except OSError as error:  # a file that can't be moved holds up no other; it is looked at again
+                _journal.warning("file-stays", file=plain_name(name), error=plain_name(str(error)))
+                failed = failed or error
+                continue
             self._seen.pop(name, None)
+        if failed and not handled:
+            raise failed
         return handled
 
     def waiting(self) -> list[str]:
         """Names of the files that wait for a person's consent."""
+        return sorted(self._waiting())
+
+    def _waiting(self) -> dict[str, Path]:
+        """The files that wait, by their names as people read them."""
         folder = self.folder / WAITING
-        return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".report.txt")) if folder.is_dir() else []
+        found = folder.iterdir() if folder.is_dir() else ()
+        return {plain_name(path.name): path for path in found if not path.name.endswith(_REPORT)}
 
     def import_waiting(self, name: str, consent: Consent, *, by: str) -> HandledFile:
         """Import a file that waits, agreed to by a person, whose name goes into the log. Raises SettingsError for a name that is not there."""
         if not by.strip():
             raise SettingsError([message("--by: is empty: say who agrees")], source="esep inbox")
-        if name not in self.waiting():
+        path = self._waiting().get(plain_name(name))
+        if path is None:
             raise SettingsError(
                 [
                     message(
@@ -102,7 +121,7 @@ class Inbox:
                 ],
                 source="esep inbox",
             )
-        return self._handle(self.folder / WAITING / name, replace(consent, by=by), f"agreed to by {by}\n")
+        return self._handle(path, replace(consent, by=by), f"agreed to by {by}\n")
 
     def _arrived(self) -> dict[str, tuple[int, ...]]:
         """Files and folders in the inbox itself, each with a signature that changes while it is being written."""
@@ -115,32 +134,29 @@ class Inbox:
 
     def _handle(self, path: Path, consent: Consent, preface: str = "") -> HandledFile:
         rule = next((rule for rule in self.rules if fnmatch.fnmatch(path.name, rule.pattern)), None)
+        name = plain_name(path.name)
         try:
             if _is_foreign(path):
-                raise InputRefused(path.name, [message("{name}: is a link or no plain file: put the file itself here", name=path.name)])
+                raise InputRefused(name, [message("{name}: is a link or no plain file: put the file itself here", name=name)])
             if rule is None:
                 patterns = ", ".join(rule.pattern for rule in self.rules) or "none"
                 raise InputRefused(
-                    path.name,
-                    [
-                        message(
-                            "{name}: no pattern of [[inbox.files]] fits the name; those are {patterns}", name=path.name, patterns=patterns
-                        )
-                    ],
+                    name,
+                    [message("{name}: no pattern of [[inbox.files]] fits the name; those are {patterns}", name=name, patterns=patterns)],
                 )
             place, report = DONE, self.importer(path, rule, consent)
         except InputRefused as error:
             place, report = REFUSED, str(error)
         except ConsentNeeded as error:
-            place, report = WAITING, f"{error}\nTake it with: esep inbox take {path.name} --by NAME"
+            place, report = WAITING, f"{error}\nTake it with: esep inbox take {shlex.quote(name)} --by NAME"
         target = self._target(path, place)
         # The report first: after a crash in between, the file is still in place, and the next look handles it again.
-        (target.parent / f"{target.name}.report.txt").write_text(preface + report + "\n", encoding="utf-8")
+        (target.parent / f"{target.name}{_REPORT}").write_text(preface + report + "\n", encoding="utf-8")
         path.rename(target)
         if path.parent.name == WAITING and place != WAITING:
-            (path.parent / f"{path.name}.report.txt").unlink(missing_ok=True)
-        _journal.info("file-handled", file=target.name, place=place)
-        return HandledFile(target.name, place, preface + report)
+            (path.parent / f"{path.name}{_REPORT}").unlink(missing_ok=True)
+        _journal.info("file-handled", file=plain_name(target.name), place=place)
+        return HandledFile(plain_name(target.name), place, preface + report)
 
     def _target(self, path: Path, place: str) -> Path:
         """The path to move a file to; if the name is taken there, the new file gets a number."""
@@ -148,10 +164,10 @@ class Inbox:
         folder.mkdir(mode=0o750, exist_ok=True)
         if path.parent == folder:
             return path
-        target, number = folder / path.name, 1
+        target, number = folder / _short(path.stem, path.suffix), 1
         while target.exists():
             number += 1
-            target = folder / f"{path.stem}-{number}{path.suffix}"
+            target = folder / _short(path.stem, f"-{number}{path.suffix}")
         return target
 
 
@@ -163,7 +179,10 @@ def import_arrived(app: App, path: Path, rule: InboxRule, consent: Consent) -> s
         what = "imported" if done.is_new else "is in force already"
         return "\n".join([f"registry version {done.version} {what}: {counts}", *(f"  warning: {warning}" for warning in done.warnings)])
     return "\n".join(
-        review_lines(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, profile=rule.profile or None, consent=consent).review)
+        review_lines(
+            plain_name(path.name),
+            app.imports.ledger(path, rule.kind, sheet=rule.sheet, profile=rule.profile or None, consent=consent).review,
+        )
     )
 
 
@@ -210,6 +229,16 @@ def _signature(path: Path) -> tuple[int, ...]:
     inside = [path, *sorted(path.rglob("*"))] if path.is_dir() and not path.is_symlink() else [path]
     stats = [entry.lstat() for entry in inside]
     return tuple(value for found in stats for value in (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+def _short(stem: str, suffix: str) -> str:
+    """The name, cut where the report's name beside it would be longer than names may be; a suffix that is itself too long is cut, too."""
+    room = _MAX_NAME_BYTES - len(_REPORT)
+    suffix = os.fsdecode(os.fsencode(suffix)[: room // 2])
+    stem = (
+        os.fsencode(stem)[: room - len(os.fsencode(suffix))].decode("utf-8", "ignore") if len(os.fsencode(stem + suffix)) > room else stem
+    )
+    return stem + suffix
 
 
 def _is_foreign(path: Path) -> bool:

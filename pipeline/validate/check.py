@@ -30,9 +30,9 @@ from .columns import CellContext, Column, headings_of, near
 from .forms import one_fault
 from .layout import Layout
 from .references import why_no_reference, with_payment_hashes
-from .table import CellType, Fault, RawColumn, RawTable, shown
+from .table import CellType, Fault, RawColumn, RawTable, masked, shown
 from .texts import garbled, is_ascii, look_alikes
-from .typed import structure_faults, texts_of, with_written
+from .typed import cut_numbers, structure_faults, texts_of, with_written
 from .whole import are_plain_ids, has_offset, only_text
 from .zones import zone_for
 
@@ -111,7 +111,7 @@ def check_columns(
         arranged.passed_over,
         arranged.netted,
         days,
-        list(whole.odd),
+        [*whole.odd, *cut_numbers(texts, values, columns, found, terms.layout)],
         said,
     )
     for column in columns:
@@ -166,7 +166,7 @@ def _match(
             "none of the headings is known, {unknown} first; expected {expected}: write which is which into {place}, as in {example}{hint}",
             unknown=shown(unknown[0]),
             place=_columns_place(terms),
-            example=f'{missing[0].name} = "{unknown[0]}"',
+            example=f'{missing[0].name} = "{masked(unknown[0])}"',
             expected=", ".join(expected.values()),
             hint=hint,
         )

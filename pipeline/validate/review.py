@@ -20,7 +20,7 @@ from pipeline.model.months import almaty_words
 from pipeline.model.rules import Asset
 
 from .ledger import INSTANT, KEYS, LedgerKind, count_repeated, months_of, said
-from .table import Fault, shown
+from .table import Fault, masked, shown
 
 MOVES = ("account", "asset", "month")
 """A restatement that changes one of these is probably a different row: refused unless allowed."""
@@ -392,9 +392,9 @@ def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list
                     _printed(now, row["asset"], assets),
                 )
             parts.append(message("{name} {plain} to {plain_2}", name=name, plain=_plain(was), plain_2=_plain(now)))
-        told.append(message("{row}: {parts}", row="/".join(str(row[name]) for name in keys), parts=joined(", ", parts)))
+        told.append(message("{row}: {parts}", row="/".join(masked(str(row[name])) for name in keys), parts=joined(", ", parts)))
     return told
 
 
 def _plain(value: object) -> str:
-    return message("nothing") if value is None else value if isinstance(value, str) else str(value)
+    return message("nothing") if value is None else masked(value) if type(value) is str else value if isinstance(value, str) else str(value)

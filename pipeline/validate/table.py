@@ -18,6 +18,9 @@ from pipeline.model.errors import InputRefused
 from pipeline.model.message import message
 
 SHOWN_CHARACTERS = 40
+EXACT_DIGITS = 15
+"""Significant digits of a number that a workbook keeps."""
+_NUMBER_OF_A_PERSON = re.compile(r"(?<![0-9])[0-9]{11,12}(?![0-9])")
 
 
 class CellType(IntEnum):
@@ -49,8 +52,11 @@ class Fault(NamedTuple):
     def at(self, source: str) -> str:
         """`file:line: column: what`."""
         place = source if self.line is None else f"{source}:{self.line}"
+        column = masked(self.column)  # of a file without headings it is a cell
+        if "\n" in column:
+            column = column.replace("\n", " ")
         return (
-            message("{place}: {column}: {what}", place=place, column=self.column, what=self.what)
+            message("{place}: {column}: {what}", place=place, column=column, what=self.what)
             if self.column
             else message("{place}: {what}", place=place, what=self.what)
         )
@@ -119,7 +125,12 @@ def filter_rows(table: RawTable, is_kept: pl.Series) -> RawTable:
 def shown(value: str) -> str:
     """A cell's value for a message: quoted, cut short, control characters escaped, anything like an IIN/BIN masked."""
     cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
-    return repr(re.sub(r"(?<![0-9])[0-9]{11,12}(?![0-9])", "[12 digits]", cut))
+    return repr(masked(cut))
+
+
+def masked(text: str) -> str:
+    """The text with anything like an IIN/BIN masked; the same object where there is none."""
+    return _NUMBER_OF_A_PERSON.sub("[12 digits]", text) if _NUMBER_OF_A_PERSON.search(text) else text
 
 
 def shown_amount(value: str) -> str:

@@ -15,7 +15,7 @@ from pipeline.model.message import message
 from .cells import TYPES, TYPES_OF_WORKBOOKS, Kind
 from .columns import Column
 from .layout import Layout, as_amounts, as_days, scaled, with_midnight
-from .table import CellType, Fault, RawColumn, RawTable, shown
+from .table import EXACT_DIGITS, CellType, Fault, RawColumn, RawTable, shown, shown_amount
 
 
 def structure_faults(lines_read: pl.Series, raw: RawColumn) -> list[Fault]:
@@ -52,7 +52,7 @@ def texts_of(
             if raw.types in _types_of(column, raw, layout):
                 usable.add(column.name)
             else:
-                faults.append(Fault(None, raw.heading, _why_type(raw.types, "", raw.declared)))
+                faults.append(Fault(None, raw.heading, _why_type(raw.types, "", raw.declared, column.kind)))
                 continue
         else:
             usable.add(column.name)
@@ -65,7 +65,9 @@ def texts_of(
         if bad is not None:
             for line, kind, text in frame.select("line", kind=raw.types, text=column.name).filter(bad).iter_rows():
                 is_person = column.kind is Kind.MINER
-                faults.append(Fault(line, raw.heading, _why_type(CellType(kind), "" if is_person else text or "", raw.declared)))
+                faults.append(
+                    Fault(line, raw.heading, _why_type(CellType(kind), "" if is_person else text or "", raw.declared, column.kind))
+                )
             frame = frame.with_columns(bad.alias(f"{column.name}:type"))
     return with_written(frame, columns, found, layout), usable
 
@@ -133,7 +135,50 @@ def _bad_types(raw: RawColumn, column: Column, layout: Layout) -> pl.Series | No
     return bad if bad.any() else None
 
 
-def _why_type(kind: CellType, text: str, declared: str) -> str:
+def cut_numbers(
+    texts: pl.DataFrame, values: pl.DataFrame, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout
+) -> list[str]:
+    """What is asked about numbers of a workbook with as many digits as it keeps, where the asset has room for more: the spreadsheet may have cut them.
+
+    What was typed or pasted with 18 decimals into a cell that is not text is cut when it is entered, or when LibreOffice saves it, and then looks exact.
+    """
+    asked = []
+    for column in columns:
+        raw = found.get(column.name)
+        if column.kind is not Kind.AMOUNT or raw is None or not isinstance(raw.types, pl.Series) or layout.net is not None:
+            continue
+        units = values[column.name].cast(pl.String)
+        digits = units.str.strip_chars_end("0").str.len_bytes()
+        is_cut = (raw.types == CellType.NUMBER.value) & (digits >= EXACT_DIGITS) & (digits < units.str.len_bytes())
+        cut = pl.DataFrame({"line": texts["line"], "text": texts[column.name]}).filter(is_cut)
+        if not cut.is_empty():
+            asked.append(
+                message(
+                    "{count} number(s) of {heading} have {digits} digits, all that a workbook keeps of a number, and the asset has more decimals: they may have been cut (line {line}, {amount}); format the column as text and fill it from the source anew",
+                    count=cut.height,
+                    heading=shown(raw.heading),
+                    digits=EXACT_DIGITS,
+                    line=cut["line"][0],
+                    amount=shown_amount(cut["text"][0]),
+                )
+            )
+    return asked
+
+
+def _why_type(kind: CellType, text: str, declared: str, column: Kind) -> str:
+    return (_why_odd(kind, text, column) if text else "") or _why_other_type(kind, text, declared)
+
+
+def _why_odd(kind: CellType, text: str, column: Kind) -> str:
+    """What is wrong with a cell of an instant or an amount that a workbook shows as the other; "" where the type alone says it."""
+    if column in (Kind.INSTANT, Kind.DATE) and kind in (CellType.NUMBER, CellType.INEXACT):
+        return message("{text} is a number, and no date: format the cells as a date and time, or write it as text", text=shown(text))
+    if column in (Kind.AMOUNT, Kind.PLAIN) and kind is CellType.MOMENT:
+        return message("{text} is a date: give the cell a plain number format, and look at its value", text=shown(text))
+    return ""
+
+
+def _why_other_type(kind: CellType, text: str, declared: str) -> str:
     match kind:
         case CellType.INEXACT:
             return message(
@@ -148,7 +193,7 @@ def _why_type(kind: CellType, text: str, declared: str) -> str:
             return message("{text} is a date: format the column as text", text=shown(text))
         case CellType.BOOLEAN:
             return (
-                message("{text} is a truth value", text=shown(text))
+                message("{text} is a truth value: format the column as text, and write the value itself", text=shown(text))
                 if text
                 else message("is a column of truth values ({declared}): write it as text", declared=declared)
             )
@@ -162,5 +207,7 @@ def _why_type(kind: CellType, text: str, declared: str) -> str:
                 "is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text",
                 declared=declared,
             )
+        case _ if not declared:
+            return message("{text} is no text, number or date: format the column as text, and write the value itself", text=shown(text))
         case _:
-            return message("is a column of {declared}: write it as text", declared=declared or kind.name.lower())
+            return message("is a column of {declared}: write it as text", declared=declared)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import ConsentNeeded, InputRefused, LogError, SettingsError
+from pipeline.model.plain import plain_name
 from pipeline.service.inbox import Inbox
 from pipeline.settings.inbox import InboxRule
 from pipeline.validate.review import Consent
@@ -22,15 +23,16 @@ class Office:
         self.taken: list[tuple[str, str, Consent]] = []
 
     def __call__(self, path: Path, rule: InboxRule, consent: Consent) -> str:
+        name = plain_name(path.name)
         word = path.read_text() if path.is_file() else "folder"
         if word == "bad":
-            raise InputRefused(path.name, [f"{path.name}:2: amount: 'x' is no amount"])
+            raise InputRefused(name, [f"{name}:2: amount: 'x' is no amount"])
         if word == "odd" and not consent.to_oddities:
-            raise ConsentNeeded(path.name, ["1 row(s) lie in the future"])
+            raise ConsentNeeded(name, ["1 row(s) lie in the future"])
         if word == "down":
             raise LogError("the log can't be reached")
         self.taken.append((path.name, rule.kind, consent))
-        return f"{path.name}: imported"
+        return f"{name}: imported"
 
 
 @pytest.fixture
@@ -126,3 +128,38 @@ def test_a_second_file_of_one_name_never_overwrites_the_first(inbox: Inbox) -> N
         (inbox.folder / "alloc-1.csv").write_text(content)
         assert looked(inbox)[0][1] == "done"
     assert {path.name: path.read_text() for path in (inbox.folder / "done").glob("*.csv")} == {"alloc-1.csv": "one", "alloc-1-2.csv": "two"}
+
+
+def test_names_that_are_no_text_or_too_long_for_a_report_beside_them(inbox: Inbox) -> None:
+    """An archive unpacked with the names of Windows; a name of 255 bytes, as long as names may be."""
+    named = [os.fsdecode("alloc-окт.csv".encode("cp1251")), "alloc-" + "ы" * 122 + ".csv", "alloc\nforged.csv"]
+    for name, word in zip(named, ("odd", "bad", "good"), strict=True):
+        (inbox.folder / name).write_text(word)
+    assert looked(inbox) == [
+        ("alloc\\nforged.csv", "done"),
+        ("alloc-" + "ы" * 117 + ".csv", "refused"),
+        (r"alloc-\xee\xea\xf2.csv", "waiting"),
+    ]
+    assert inbox.waiting() == [r"alloc-\xee\xea\xf2.csv"]
+    report = next((inbox.folder / "waiting").glob("*.report.txt")).read_text()
+    assert r"esep inbox take 'alloc-\xee\xea\xf2.csv' --by NAME" in report
+    assert inbox.import_waiting(inbox.waiting()[0], Consent(to_oddities=True), by="Aigul").place == "done"
+    assert inbox.look(200.0) == [] and inbox.waiting() == []
+
+
+def test_a_file_that_can_not_be_moved_holds_up_no_other(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("alloc-1.csv", "alloc-2.csv"):
+        (inbox.folder / name).write_text("good")
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "alloc-1.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        assert looked(inbox) == [("alloc-2.csv", "done")]
+        with pytest.raises(PermissionError):
+            inbox.look(200.0)
+    assert [found.name for found in inbox.look(300.0)] == ["alloc-1.csv"]
