@@ -21,6 +21,7 @@ from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import DiskError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.plain import plain_name
 from pipeline.model.rules import NEWEST_EDITION
 
 if TYPE_CHECKING:
@@ -99,10 +100,11 @@ class PoolDecisions:
         except OSError as error:
             raise DiskError(message("{path} can't be read: {why}", path=str(path), why=error.strerror or str(error))) from error
         at = self._now()
-        name = f"document:{content_digest([about, str(month), ref, path.name, digest, by, at])[:40]}"
+        called = plain_name(path.name)
+        name = f"document:{content_digest([about, str(month), ref, called, digest, by, at])[:40]}"
         self._append(
             Documented(
-                id=name, about=about, month=None if month is None else str(month), ref=ref, name=path.name, digest=digest, size=size, by=by,
+                id=name, about=about, month=None if month is None else str(month), ref=ref, name=called, digest=digest, size=size, by=by,
                 reason=reason, at=at,
             )
         )  # fmt: skip

@@ -29,7 +29,7 @@ from typer.exceptions import Abort, TyperException
 
 from pipeline.model import errors
 from pipeline.model.message import message, text_of
-from pipeline.model.plain import UNSEEN, plain
+from pipeline.model.plain import UNSEEN, plain, plain_name
 from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .logs import mask
@@ -261,6 +261,7 @@ def run(command: Any, arguments: list[str] | None = None, *, prepare: Callable[[
     os.umask(umask)
     try:
         _check_language()
+        _check_arguments(sys.argv[1:] if arguments is None else arguments)
         if prepare is not None:
             prepare(command, terminal_words())
         code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
@@ -303,6 +304,15 @@ def _check_language() -> None:
         terminal_language(os.environ)
     except ValueError as error:
         raise errors.SettingsError([text_of(error)], source="") from None
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse an argument that is not UTF-8, of a terminal in Windows-1251 for instance: it can be neither stored nor shown. A file's name may be such."""
+    for argument in arguments:
+        value = argument.partition("=")[2] if argument.startswith("-") and "=" in argument else argument
+        if re.search(r"[\ud800-\udfff]", argument) and not os.path.lexists(value):
+            told = message("{argument} is not UTF-8 text: set the terminal's character set to UTF-8", argument=f"'{plain_name(argument)}'")
+            raise errors.SettingsError([told], source="")
 
 
 def _crashed(error: Exception) -> int:

@@ -13,6 +13,8 @@ import xlsxwriter
 
 from connectors.files import ReadOptions, import_ledger, read_ledger
 from connectors.standins.log_memory import MemoryLog
+from pipeline.cli.commands import build
+from pipeline.cli.frame import run
 from pipeline.log.events.ledger import Allocations
 from pipeline.log.read import events_of
 from pipeline.model.errors import InputRefused
@@ -181,3 +183,18 @@ def test_a_heading_over_two_lines_is_told_on_one(tmp_path: Path) -> None:
     with pytest.raises(InputRefused) as refused:
         read_ledger(file, "allocations", reading)
     assert refused.value.faults[0].startswith("f.csv:3: Сумма, BTC: 'x' is not an amount")
+
+
+def test_an_argument_that_is_no_text_is_refused_but_for_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Typed at a terminal in Windows-1251; the name of a file out of an archive of Windows is such, too."""
+    odd = os.fsdecode("Айгуль".encode("cp1251"))
+    assert run(build(), ["waive", "2026-10", "unknown-outflow", "x:0", "--by", odd, "--reason", "r"]) == 2
+    assert capsys.readouterr().err == (
+        "esep: '\\xc0\\xe9\\xe3\\xf3\\xeb\\xfc' is not UTF-8 text: set the terminal's character set to UTF-8\n"
+    )
+    assert run(build(), ["waive", "2026-10", "unknown-outflow", "x:0", f"--by={odd}", "--reason", "r"]) == 2
+    (tmp_path / odd).write_text("x")
+    config = tmp_path / "none.toml"
+    capsys.readouterr()
+    assert run(build(), ["import", "allocations", str(tmp_path / odd), "--config", str(config)]) == 2
+    assert "none.toml" in capsys.readouterr().err
