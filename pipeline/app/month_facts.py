@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def facts_beside(store: Store, month: Month, opening: Beginning | None) -> Facts:
     """The facts in force, without those that the opening stands for."""
     from pipeline.enrich.opening import Opening
-    from pipeline.store.facts import facts_of, read_facts, read_facts_since
+    from pipeline.store.facts import facts_of, read_facts
 
     if opening is None:
         return facts_of(store)
-    return read_facts_since(store.connection, opening, month) if isinstance(opening, Opening) else read_facts(store.connection, month)
+    return facts_of(store, month, opening) if isinstance(opening, Opening) else read_facts(store.connection, month)
 
 
 def carrying(store: Store, state: MonthState, month: Month, begins: Beginning | None) -> MonthState:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from importlib.metadata import version
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import duckdb
 import msgspec
@@ -48,6 +49,8 @@ KEPT = 12
 """The newest checkpoints that are kept; earlier months begin from the log's start."""
 MARGIN_US = 2 * WINDOW_US + 86_400_000_000
 """A payment or a transfer can change what is settled this long before it: a replacement lies within the window of its payment, and leaves another one, within that one's (rule 5.2)."""
+HELD, HELD_BYTES = 4, 1 << 20
+"""So many openings of a store are held between two looks, none of them of more bytes as it is packed."""
 ALWAYS = -(2**62)
 _FRAMES: dict[str, dict[str, Any]] = {
     "allocations": OPEN_ALLOCATIONS, "credits": OPEN_CREDITS, "heights": HEIGHTS, "coins": COINS, "wallets": WALLETS,
@@ -57,6 +60,9 @@ _REGISTRY = {
     "accounts": (ACCOUNTS, ["account", "miner_id", "valid_from"]),
     "wallets": (MINERS_WALLETS, ["chain", "address", "miner_id", "valid_from"]),
 }
+
+_held: WeakKeyDictionary[Store, list[tuple[tuple[Any, ...], Opening]]] = WeakKeyDictionary()
+"""Of open stores: rows of checkpoints, and the openings that they were made into."""
 
 
 def rules_digest(rules: Rules) -> str:
@@ -69,12 +75,24 @@ def read_checkpoint(store: Store, month: Month, rules: Rules) -> Opening | None:
     """The newest opening of the month or of an earlier one; None where there is none that holds."""
     found = store.connection.execute(statements()["checkpoint"], {"month": str(month), "rules": rules_digest(rules)}).fetchall()
     reached = store.positions()
-    for since, rests_on, starts_at, observed, *packed in found:
-        if all(reached.get(place, 0) >= offset for place, offset in msgspec.json.decode(rests_on).items()):
-            frames = {name: _unpacked(content, _FRAMES[name]) for name, content in zip(_FRAMES, packed, strict=True)}
-            line = Line(frames.pop("allocations"), frames.pop("credits"))
-            return Opening(Month.parse(since), starts_at, line, observed=observed, **frames)
+    for row in found:
+        if all(reached.get(place, 0) >= offset for place, offset in msgspec.json.decode(row[1]).items()):
+            return _opening_of(store, row)
     return None
+
+
+def _opening_of(store: Store, row: tuple[Any, ...]) -> Opening:
+    """The opening of a checkpoint's row: the very same object for the same row, so that what was worked out from it is found again (`app.held`)."""
+    held = _held.get(store, [])
+    opening = next((opening for its_row, opening in held if its_row == row), None)
+    if opening is None:
+        since, _, starts_at, observed, *packed = row
+        frames = {name: _unpacked(content, _FRAMES[name]) for name, content in zip(_FRAMES, packed, strict=True)}
+        line = Line(frames.pop("allocations"), frames.pop("credits"))
+        opening = Opening(Month.parse(since), starts_at, line, observed=observed, **frames)
+        if sum(map(len, packed)) <= HELD_BYTES:
+            _held[store] = [*held, (row, opening)][-HELD:]
+    return opening
 
 
 def write_checkpoint(store: Store, opening: Opening, rules: Rules) -> None:

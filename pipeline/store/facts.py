@@ -44,28 +44,36 @@ HELD_ROWS = 100_000
 _FEW_ROWS = 10
 """So many rows of plain values are inserted as values: to scan a frame costs a statement three milliseconds more."""
 _PLAIN = frozenset({pl.String, pl.Int64, pl.Int32, pl.Boolean, pl.Date, UNITS, _DECIMAL})
-_held: WeakKeyDictionary[Store, tuple[list[tuple[str, int]], Facts]] = WeakKeyDictionary()
-"""Of open stores: the positions that the facts were read at, and the facts."""
+_held: WeakKeyDictionary[Store, tuple[list[tuple[str, int]], list[tuple[Month | None, Opening | None, Facts]]]] = WeakKeyDictionary()
+"""Of open stores: the positions that facts were read at, and those facts with what they were asked for, the oldest first."""
 
 
-def facts_of(store: Store) -> Facts:
-    """`read_facts` of the store, read anew only when rows came that facts are made of: several months are looked at one after another, and most
-    of what the closing of months writes changes no fact. Facts of more than `HELD_ROWS` rows are read each time.
+def facts_of(store: Store, month: Month | None = None, opening: Opening | None = None) -> Facts:
+    """`read_facts` of the store, or `read_facts_since` for a month and its opening, read anew only when rows came that facts are made of: several months are
+    looked at one after another, and most of what the closing of months writes changes no fact. Facts of more than `HELD_ROWS` rows are read each time.
     """
     at = store.connection.execute(statements()["facts_at"]).fetchall()
-    held = _held.get(store)
-    if held is not None and held[0] == at:
-        return held[1]
-    _held.pop(store, None)  # before others are read: never two at once
-    facts = read_facts(store.connection)
-    if are_held(facts):
-        _held[store] = at, facts
+    held_at, held = _held.pop(store, (at, []))  # taken out before others are read: more than `HELD_ROWS` rows are never held beside them
+    if held_at != at:
+        held = []
+    facts = next((facts for of, since, facts in held if of == month and since is opening), None)
+    if facts is None:
+        facts = read_facts(store.connection) if opening is None or month is None else read_facts_since(store.connection, opening, month)
+        if are_held(facts):
+            held = [*held, (month, opening, facts)]
+            while sum(_rows(one) for *_, one in held) > HELD_ROWS:
+                held = held[1:]
+    _held[store] = at, held
     return facts
 
 
 def are_held(facts: Facts) -> bool:
     """Whether the facts are few enough to be held."""
-    return bool(sum(frame.height for frame in vars(facts).values()) <= HELD_ROWS)
+    return _rows(facts) <= HELD_ROWS
+
+
+def _rows(facts: Facts) -> int:
+    return sum(frame.height for frame in vars(facts).values())
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection, allocated_in: Month | None = None) -> Facts:

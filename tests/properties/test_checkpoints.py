@@ -10,6 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.app.held import HeldEnrichments
+from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.enrich.opening import cut_facts, make_opening
 from pipeline.log.events.chain import Connect, Disconnect, Input, Output, Transaction, Watch, WatchedWallet
@@ -27,8 +29,9 @@ from pipeline.log.events.parts import Event
 from pipeline.log.events.registry import AccountRow, LicenceRow, MinerRow, Registry, WalletRow
 from pipeline.model.months import Month
 from pipeline.store.checkpoints import drop_checkpoints, read_checkpoint, write_checkpoint
-from pipeline.store.facts import read_facts, read_facts_since
+from pipeline.store.facts import facts_of, read_facts
 from pipeline.store.ingest import Ingest
+from pipeline.store.store import Store
 
 from ..reference.registry import Row, Tables
 from ..reference.worlds import World, make_world
@@ -178,7 +181,7 @@ def lived(world: World, seed: int) -> Counter[str]:
     """Tell the world step by step; after each, months from checkpoints are the months from everything. How often a checkpoint was used, made, dropped."""
     rng = random.Random(seed)
     seen: Counter[str] = Counter()
-    delivery = Delivery()
+    delivery, held = Delivery(), HeldEnrichments()
     with empty_store() as store:
         ingest = Ingest(delivery, store)
         for topic, key, events in Telling(world, rng).steps():
@@ -188,29 +191,33 @@ def lived(world: World, seed: int) -> Counter[str]:
                 continue
             if rng.random() < 0.05:
                 drop_checkpoints(store)
-            seen += looked_at(store, world, rng.choice((world.month, world.month.next, world.month.next.next)))
+            seen += looked_at(store, held, world, rng.choice((world.month, world.month.next, world.month.next.next)))
     return seen
 
 
-def looked_at(store: Any, world: World, month: Month) -> Counter[str]:
-    """The month from its checkpoint and from everything; then its own checkpoint is made, however soon it may have to go."""
+def looked_at(store: Store, held: HeldEnrichments, world: World, month: Month) -> Counter[str]:
+    """The month from its checkpoint, as the program looks at it, and from everything; then its own checkpoint is made, however soon it may have to go."""
     facts, opening = read_facts(store.connection), read_checkpoint(store, month, world.rules)
     whole = enrich_month(facts, month, world.rules)
     found = Counter(["used" if opening is not None else "without"])
     read, made = facts, whole
     if opening is not None:
-        read = read_facts_since(store.connection, opening, month)
-        for name, frame in vars(cut_facts(facts, opening, month)).items():
-            assert frame.equals(getattr(read, name)), (
-                f"{world}: facts.{name} of {month} since {opening.since}\n{frame}\n{getattr(read, name)}"
-            )
-        made = enrich_month(read, month, world.rules, opening)
+        read = facts_of(store, month, opening)
+        require_same_facts(read, cut_facts(facts, opening, month), f"{world}: {month} since {opening.since}")
+        made = held.enrich(read, month, world.rules, opening)
         require_same(whole, made, opening.since, f"{world}: {month} from {opening.since}")
+        again = read_checkpoint(store, month, world.rules)
+        assert held.enrich(facts_of(store, month, again), month, world.rules, again) is made, "nothing came between the two looks"
     new = make_opening(read, month, world.rules, made.opening_line, made.starts_at, opening)
     if new is not None:
         write_checkpoint(store, new, world.rules)
         found["made"] += 1
     return found
+
+
+def require_same_facts(read: Facts, facts: Facts, where: str) -> None:
+    for name, frame in vars(facts).items():
+        assert frame.equals(getattr(read, name)), f"{where}: {name}\n{frame}\n{getattr(read, name)}"
 
 
 @few
@@ -222,3 +229,25 @@ def test_a_checkpoint_is_never_out_of_date(seed: int, factor: int, order: int) -
 def test_checkpoints_are_used_and_made() -> None:
     seen = defaultdict(int, sum((lived(stretched(make_world(seed), 20), seed) for seed in (2, 6)), Counter[str]()))
     assert seen["used"] >= 5 and seen["made"] >= 5, seen
+
+
+def test_facts_that_are_held_are_those_of_the_month_and_of_its_opening() -> None:
+    world, month, delivery = stretched(make_world(6), 20), Month(2027, 1), Delivery()
+    after = month.next  # both have allocations of their own in this world
+    with empty_store() as store:
+        for topic, key, events in Telling(world, random.Random(4)).steps():
+            delivery.tell(topic, events, key)
+        Ingest(delivery, store).catch_up()
+        facts = read_facts(store.connection)
+        openings = []
+        for since in (month, after):
+            whole = enrich_month(facts, since, world.rules)
+            opening = make_opening(facts, since, world.rules, whole.opening_line, whole.starts_at)
+            assert opening is not None, world
+            write_checkpoint(store, opening, world.rules)
+            openings.append(read_checkpoint(store, since, world.rules))
+        early, late = openings
+        for of, opening in [(month, early), (after, early), (after, late), (after, None), (month, early)]:
+            held = facts_of(store, of, opening)
+            assert held is facts_of(store, of, opening)
+            require_same_facts(held, facts if opening is None else cut_facts(facts, opening, of), f"{of} from {opening and opening.since}")

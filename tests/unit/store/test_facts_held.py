@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from pipeline.enrich.frames import Facts
+from pipeline.enrich.line import OPEN_ALLOCATIONS, OPEN_CREDITS, Line
+from pipeline.enrich.opening import COINS, HEIGHTS, NAMED_PAYMENTS, NAMED_TRANSACTIONS, PAYER_COUNTS, WALLETS, Opening
 from pipeline.log.protocol import TOPICS
+from pipeline.model.months import Month
 from pipeline.store import facts as module
 from pipeline.store.facts import facts_of, read_facts
 from pipeline.store.ingest import Ingest
@@ -53,3 +57,27 @@ def test_many_rows_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
         assert facts_of(store) is not facts_of(store)
         monkeypatch.setattr(module, "HELD_ROWS", 4)
         assert facts_of(store) is facts_of(store)
+
+
+def test_no_more_rows_than_so_many_are_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery, month = Delivery(), Month(2026, 9)
+    with empty_store() as store:
+        delivery.tell("ledger", [allocations(range(4))])
+        Ingest(delivery, store).catch_up()
+        nothing = Line(pl.DataFrame(schema=OPEN_ALLOCATIONS), pl.DataFrame(schema=OPEN_CREDITS))
+        frames = {
+            "heights": HEIGHTS,
+            "coins": COINS,
+            "wallets": WALLETS,
+            "transactions": NAMED_TRANSACTIONS,
+            "payments": NAMED_PAYMENTS,
+            "payers": PAYER_COUNTS,
+        }
+        opening = Opening(month, 1, nothing, observed=[], **{name: pl.DataFrame(schema=shape) for name, shape in frames.items()})
+        monkeypatch.setattr(module, "HELD_ROWS", 8)
+        whole, since = facts_of(store), facts_of(store, month, opening)
+        assert facts_of(store) is whole
+        assert facts_of(store, month, opening) is since
+        monkeypatch.setattr(module, "HELD_ROWS", 7)
+        assert facts_of(store, month.next, opening) is not whole
+        assert facts_of(store) is not whole, "the oldest goes first"
