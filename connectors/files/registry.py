@@ -141,6 +141,8 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
         source = "registry"
     elif where.is_file():  # one workbook with a sheet for each table
         return dict.fromkeys(REGISTRY_KINDS, where)
+    elif not where.is_dir():
+        raise InputRefused(str(where), [message("{where}: there is no such folder or workbook: check the path", where=where)])
     else:
         folder, paths, faults = Path(where), {}, []
         source = plain_name(folder.name or str(folder))

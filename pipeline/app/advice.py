@@ -171,5 +171,5 @@ def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
         amount, paid = int(known.get("amount") or 0), int(known.get("paid") or 0)
         hint = _ROUNDED if amount % ROUNDED == 0 and paid % ROUNDED != 0 else _OTHER_AMOUNT
     if code.severity is Severity.BLOCKING:
-        commands.append(f"esep waive {month} NUMBER --by NAME --reason TEXT")
+        commands.append(f"esep waive {month} SHORT-NAME --by NAME --reason TEXT")
     return Advice(message(title), rule, message(hint), tuple(commands))

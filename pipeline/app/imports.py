@@ -27,6 +27,7 @@ from connectors.files import (
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.months import almaty_date
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
 from pipeline.settings.files import TableProfile, table_settings
@@ -89,6 +90,15 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
         rounding=files.rounding,
         ids=files.ids,
     )
+
+
+def day_to_come_fault(day: date, at: int) -> str | None:
+    """Why the ledger can't be complete through a day, at an instant (Unix seconds): the day has not begun in Almaty; else None.
+
+    A declaration is never taken back: a mistyped year would let months close whose ledger is still being filled (rule 8.1).
+    """
+    today = almaty_date(at)
+    return message("{day} is still to come, today is {today}: no ledger holds that day yet", day=day, today=today) if day > today else None
 
 
 class Imports:

@@ -52,12 +52,17 @@ def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | Non
     return SqliteLog(settings.log_path, keys=keys)
 
 
+def require_log_file(settings: Settings) -> None:
+    """Raises LogError where the log is a file that is not there: `open_log` would make an empty one."""
+    if not is_on_kafka(settings) and not settings.log_path.is_file():
+        raise LogError(message("there is no log {log_path}: name the file as sqlite:FILE", log_path=settings.log_path))
+
+
 def open_kept_log(settings: Settings) -> EventLog:
     """An existing log; a file is checked for damage. Raises LogError."""
+    require_log_file(settings)
     if is_on_kafka(settings):
         return open_log(settings, keys=log_keys(settings))
-    if not settings.log_path.is_file():
-        raise LogError(message("there is no log {log_path}: name the file as sqlite:FILE", log_path=settings.log_path))
     log = SqliteLog(settings.log_path, keys=log_keys(settings))
     try:
         log.check()

@@ -51,7 +51,9 @@ def label(
     try:
         TypeAdapter(ClassName).validate_python(outflow_class)
     except ValidationError as error:
-        faults.append(message("CLASS: {outflow_class}: {msg}", outflow_class=repr(outflow_class), msg=error.errors()[0]["msg"]))
+        [fault] = error.errors()
+        no_class = message("{name} is no class: write a word of a-z, 0-9 and -, such as vendor or exchange", name=repr(outflow_class))
+        faults.append(message("CLASS: {fault}", fault=text_of(fault["ctx"]["error"]) if fault["type"] == "value_error" else no_class))
     try:
         address = strict_address_on(settings.network_of(chain), address)
     except ValueError as error:

@@ -84,7 +84,9 @@ DISK_TROUBLE = {
     errno.EROFS: message(_START_AGAIN, what=message("make the disk writable, or choose another folder")),
     **dict.fromkeys((errno.EACCES, errno.EPERM), message(_START_AGAIN, what=message("give this user the right to it"))),
     errno.EIO: message(_START_AGAIN, what=message("the disk fails: check it")),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), message(_START_AGAIN, what=message("check the path"))),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP), message(_START_AGAIN, what=message("check the path"))
+    ),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), message(_START_AGAIN, what=message("raise the limit of open files"))),
 }
 
@@ -267,9 +269,11 @@ def run(command: Any, arguments: list[str] | None = None, *, prepare: Callable[[
         code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except TyperException as error:
-        translate_headings(terminal_words())
-        said = usage_lines(error, terminal_words()) if hasattr(error, "format_message") else str(error)
-        err.print(said, markup=False, highlight=False)
+        # Of a group without a command the help stands there by now, and nothing is wrong besides; Typer itself knows that error by its name.
+        if type(error).__name__ != "NoArgsIsHelpError":
+            translate_headings(terminal_words())
+            said = usage_lines(error, terminal_words()) if hasattr(error, "format_message") else str(error)
+            err.print(fit(said, err), markup=False, highlight=False)
         return int(error.exit_code)
     except errors.EsepError as error:
         fail(text_of(error))

@@ -80,6 +80,8 @@ def _with_kind(display_type: Callable[[Any], str | None], words: Texts) -> Calla
 
     def translated(ctx: Any) -> str | None:
         kind = display_type(ctx)
+        if kind is not None:
+            kind = re.sub(r"^<list\[(.+)\]>$", r"<\1>", kind)  # of an option that may be said several times, as of the others
         if kind == "<bool>":
             return None
         return words.gettext_plain(_KINDS[kind]) if kind in _KINDS else kind

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.app import App
-from pipeline.app.imports import RegistryContent
+from pipeline.app.imports import RegistryContent, day_to_come_fault
 from pipeline.closing.causes import change_word
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, EsepError, InputRefused, SettingsError
@@ -217,6 +217,7 @@ def registry(
     Each table is a CSV, XLSX or Parquet file of that name. What the rules will raise as issues is printed as warnings.
 
     [dim]esep import registry registry/[/dim]
+
     [dim]esep import registry registry.xlsx[/dim]
     """
     with App(settings_of(config), now) as app:
@@ -294,6 +295,8 @@ def complete(
         raise SettingsError(
             [message("DAY: {through} is not a day: write it as 2026-10-31", through=repr(through))], source="esep import complete"
         ) from None
+    if fault := day_to_come_fault(day, now()):
+        raise SettingsError([message("DAY: {fault}", fault=fault)], source="esep import complete")
     with App(settings_of(config), now) as app:
         is_new = app.imports.declare_complete(day)
     say(message("the ledger is complete through {day}{more}", day=day, more="" if is_new else message(", as was declared before")))

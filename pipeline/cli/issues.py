@@ -111,14 +111,14 @@ def _print_group(month: Month, group: IssueGroup, config: Path, limit: int | Non
     if group.open_count or not is_blocking:
         say(message("  {hint}", hint=group.advice.hint))
     for command in group.advice.commands if group.open_count else ():
-        say(message("    {command_line}", command_line=command_line(command.replace("NUMBER", _example(group)), config)), hang=4)
+        say(message("    {command_line}", command_line=command_line(command.replace("SHORT-NAME", _example(group)), config)), hang=4)
     say()
 
 
 def _example(group: IssueGroup) -> str:
-    """The short name of the group's one open issue; NUMBER where it has several."""
+    """The short name of the group's one open issue; SHORT-NAME where it has several."""
     open_ones = [view.name for view in group.issues if view.is_blocking]
-    return open_ones[0] if len(open_ones) == 1 else "NUMBER"
+    return open_ones[0] if len(open_ones) == 1 else "SHORT-NAME"
 
 
 def _runs(group: IssueGroup) -> list[list[IssueView]]:

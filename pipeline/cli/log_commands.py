@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open_kept_log, open_log, seal_log_of_format_1
+from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open_kept_log, open_log, require_log_file, seal_log_of_format_1
 from pipeline.log.copying import check_log, copy_audit, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
@@ -17,7 +17,10 @@ from pipeline.texts import N_
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, progress, say, settings_of
 
-UrlArgument = Annotated[str, typer.Argument(help="sqlite:FILE, relative to var, or kafka://HOST:PORT/PREFIX.", metavar="URL")]
+SourceArgument = Annotated[
+    str, typer.Argument(help="The log that is copied: sqlite:FILE, relative to var, or kafka://HOST:PORT/PREFIX.", metavar="FROM")
+]
+TargetArgument = Annotated[str, typer.Argument(help="The log that it is copied into, written alike; a new file is made.", metavar="TO")]
 
 
 def topics(
@@ -48,7 +51,7 @@ def topics(
     return LogError.exit_code if found.faults else 0
 
 
-def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def copy(source: SourceArgument, target: TargetArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Copy a log, every pool in it, into another: from a file to Kafka or back.
 
     The console's topic audit goes along; where it can't be read, that is said. Interrupted, it goes on from what the target holds. At the end everything is read back and both logs' digests are compared.
@@ -60,7 +63,9 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     settings = settings_of(config)
     if source == target:
         raise SettingsError([message("{source}: source and target are the same log", source=source)], source="esep log copy")
-    old, new = open_log(_at(source, settings)), open_log(_at(target, settings))
+    from_settings, to_settings = (_at(url, settings, "esep log copy") for url in (source, target))
+    require_log_file(from_settings)
+    old, new = open_log(from_settings), open_log(to_settings)
     try:
         total = sum(old.end().values())
         with progress(message("copying the log")) as on_progress:
@@ -119,7 +124,7 @@ def check(
     [dim]esep log check sqlite:/backup/log.sqlite[/dim]
     """
     settings = settings_of(config)
-    log = open_kept_log(_at(url, settings) if url else settings)
+    log = open_kept_log(_at(url, settings, "esep log check") if url else settings)
     try:
         total = sum(log.end().values())
         with progress(message("reading the log")) as on_progress:
@@ -200,8 +205,8 @@ def seal(
     say(message("sealed: every event has its digest, and what is changed from here on shows"))
 
 
-def _at(url: str, settings: Settings) -> Settings:
+def _at(url: str, settings: Settings, command: str) -> Settings:
     """The settings with another log URL."""
     if not url.startswith(("sqlite:", "kafka:")):
-        raise SettingsError([message("{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX", url=url)], source="esep log copy")
+        raise SettingsError([message("{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX", url=url)], source=command)
     return settings.model_copy(update={"log": url})

@@ -20,7 +20,7 @@ FRESH_S = 120
 
 
 def nodes(
-    chains: Annotated[list[str] | None, typer.Argument(help="The chains; all when not given.", metavar="[CHAIN]…")] = None,
+    chains: Annotated[list[str] | None, typer.Argument(help="The chains; all when not given.", metavar="CHAIN")] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Ask the nodes now, though a service is running.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,

@@ -87,7 +87,7 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
 
 
 def watch(
-    chains: Annotated[list[str] | None, typer.Argument(help="The chains to follow; all when not given.", metavar="[CHAIN]…")] = None,
+    chains: Annotated[list[str] | None, typer.Argument(help="The chains to follow; all when not given.", metavar="CHAIN")] = None,
     once: Annotated[bool, typer.Option("--once", help="Catch up with the nodes' tips, then end.")] = False,
     listen: ListenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,

@@ -44,7 +44,7 @@ def demo(
 ) -> int:
     """Carry a recorded month the whole way: its node is served back and followed, files imported, the month frozen and verified.
 
-    Writes DIR/esep.toml into --var, so that every other command works on the result: --config VAR/esep.toml. Blocking issues
+    Writes the settings, esep.toml, into the folder of --var, so that every other command works on the result: --config var/esep.toml. Blocking issues
     that nobody waived are listed and end it with exit code 3: waive or label, and run it again. Run again after the freeze,
     it verifies what is there. A recording may bring an esep.toml of its own (finality, payout_unit, labels, waivers).
 
@@ -62,7 +62,7 @@ def demo(
                 run.events = app.stores.fill(store, on_progress=on_progress)
             if waive_all is not None:
                 count = demo_steps.waive_all(app, store, run, waive_all)
-                tell_people(f"waived   {count} blocking issue(s), each by name: {waive_all}")
+                tell_people(message("waived   {count} blocking issue(s), each by name: {reason}", count=count, reason=waive_all))
             demo_steps.assess(app, store, run)
             if not as_json:
                 _print_issues(run)

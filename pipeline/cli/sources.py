@@ -24,7 +24,7 @@ from .services import ListenOption, measured, probes
 
 
 def capture(
-    sources: Annotated[list[str] | None, typer.Argument(help="The sources to read; all when not given.", metavar="[SOURCE]…")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(help="The sources to read; all when not given.", metavar="SOURCE")] = None,
     once: Annotated[bool, typer.Option("--once", help="Read what is there now, then end.")] = False,
     listen: ListenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,

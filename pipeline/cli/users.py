@@ -33,7 +33,7 @@ def set_roles(
 
     Every user may look. An operator decides, imports, freezes and files; an approver approves; an admin manages users. The event stands in the log.
 
-    [dim]esep users set "A. Person" --role operator --role approver --reason "closes the months"[/dim]
+    [dim]esep users set "A. Person" --role operator --role approver --by "B. Head" --reason "closes the months"[/dim]
     """
     wanted = _roles(role)
     settings = settings_of(config)
@@ -58,7 +58,7 @@ def invite(name: UserArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
 def revoke(name: UserArgument, reason: ReasonOption, by: ByOption = "", config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Let a user do nothing more. Their sessions end, and their passkeys count no longer; what they approved before counts.
 
-    [dim]esep users revoke "A. Person" --reason "left the pool"[/dim]
+    [dim]esep users revoke "A. Person" --by "B. Head" --reason "left the pool"[/dim]
     """
     with App(settings_of(config), now) as app:
         revoke_user(app, name, by=app.people.decider(by), reason=reason)
@@ -81,7 +81,7 @@ def list_users(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFI
         ((user.name, ", ".join(sorted(user.roles)), len(user.passkeys)) for user in users),
     )
     if not users:
-        say(message("no users yet: esep users set NAME --role admin"))
+        say(message("no users yet: esep users set NAME --role admin --by NAME --reason TEXT"))
 
 
 def _roles(named: list[str]) -> list[UserRole]:

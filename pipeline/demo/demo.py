@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -34,7 +34,7 @@ from pipeline.log.events.chain import Connect, Disconnect, Stretch
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.issues import Severity
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
 from pipeline.model.typed import decoder
@@ -42,6 +42,7 @@ from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
 from pipeline.settings.toml_text import toml_lines
 from pipeline.store import Store
+from pipeline.texts import N_
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent
 from pipeline.verify.bundle import verify_bundle
@@ -246,32 +247,52 @@ class DemoRun:
     summary: MonthSummary | None = None
 
 
+_COUNTS: Final = {
+    "miners": N_("{count} miners"), "licences": N_("{count} licences"), "accounts": N_("{count} accounts"), "wallets": N_("{count} wallets"),
+    "counterparties": N_("{count} counterparties"),
+}  # fmt: skip
+
+
 def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], on_progress: Progress) -> None:
     """Import the recording into the log: chain, registry, ledger, and the declaration that the ledger is complete."""
     with ReplayNode(folder, events_per_poll=EVENTS_PER_POLL) as node:
-        say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
+        say(message("node     {count} recorded events served at {url}", count=node.progress[1], url=node.rpc_url))
         height = _follow(app, pool.chain, node, on_progress)
-    say(f"chain    followed to height {height}")
+    say(message("chain    followed to height {height}", height=height))
     done = app.imports.registry(folder, counterparties=counterparties_of_pool(msgspec.json.decode((folder / "pool.json").read_bytes())))
-    say(f"registry version {done.version}: " + ", ".join(f"{count} {kind}" for kind, count in done.rows.items()))
+    say(
+        message(
+            "registry version {version}: {names}",
+            version=done.version,
+            names=joined(", ", [message(_COUNTS[kind], count=count) for kind, count in done.rows.items()]),
+        )
+    )
     for warning in done.warnings:
-        say(f"         warning: {warning}")
+        say(message("         warning: {warning}", warning=warning))
     kinds: tuple[LedgerKind, ...] = ("openings", "allocations", "payments")
     for kind in kinds:
         path = _file_of(folder, kind)
         if path is not None:
             imported = app.imports.ledger(path, kind, consent=Consent(to_oddities=True))
-            say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
+            say(
+                message(
+                    "ledger   {line}",
+                    line=message(
+                        "{source}: {new} new, {restated} restated, {known} known already",
+                        source=path.name,
+                        new=imported.new,
+                        restated=imported.restated,
+                        known=imported.unchanged,
+                    ),
+                )
+            )
     if app.rules.on_chain_payers(pool.chain):
-        say(
-            "payers   "
-            + ", ".join(f"{name} ({payer.way})" for name, payer in app.rules.payers.items())
-            + ": looking for their transactions"
-        )
+        names = ", ".join(f"{name} ({payer.way})" for name, payer in app.rules.payers.items())
+        say(message("payers   {names}: looking for their transactions", names=names))
         with ReplayNode(folder, events_per_poll=EVENTS_PER_POLL) as node:
             _follow(app, pool.chain, node, on_progress)
     app.imports.declare_complete(Month.parse(pool.month).last)
-    say(f"ledger   declared complete through {Month.parse(pool.month).last}")
+    say(message("ledger   declared complete through {day}", day=Month.parse(pool.month).last))
     app.decisions.record_settings_labels()
 
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from pipeline.model.errors import SourceError
-from pipeline.model.message import joined, message
+from pipeline.model.message import joined, message, text_of
 
 from .node_errors import NodeBusy
 
@@ -172,7 +172,7 @@ class Nodes(Generic[SideT]):
         """A node failed: it is left alone for a while, longer each time. `is_tip_missing`: it did not tell its tip, or lags."""
         known = self._known[id(side)]
         asked_s = error.retry_after_s if isinstance(error, NodeBusy) else None
-        known.trouble, known.trouble_at, known.is_in_trouble = str(error), self._clock(), True
+        known.trouble, known.trouble_at, known.is_in_trouble = text_of(error), self._clock(), True
         known.is_tip_missing = is_tip_missing
         if isinstance(error, NodeBusy):
             known.asked_rest_until = known.trouble_at + max(known.rest_s, asked_s or 0.0)

@@ -101,7 +101,7 @@ def freeze_month(
 def require_closable(month: Month, assessed: Assessment) -> None:
     """Raises MonthError, naming each condition of rule 8.1 that is not met."""
     if assessed.unmet:
-        open_ones = [message("  - {name}: {detail}", name=one.name, detail=one.detail) for one in assessed.unmet]
+        open_ones = [message("  [ ] {name}: {detail}", name=one.name, detail=one.detail) for one in assessed.unmet]
         raise MonthError(joined("\n", [message("{month} can't close yet:", month=month), *open_ones]))
 
 

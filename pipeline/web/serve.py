@@ -117,7 +117,7 @@ def _require_safe(app: App, listen: str) -> None:
     if not app.diary.users.active:
         faults.append(
             message(
-                "console.listen: {listen} is reached from other machines, and there is no user yet: make the first one by `esep users set NAME --role admin`",
+                "console.listen: {listen} is reached from other machines, and there is no user yet: make the first one by `esep users set NAME --role admin --by NAME --reason TEXT`",
                 listen=listen,
             )
         )

@@ -268,6 +268,10 @@ def test_a_label_resolves_the_unknown_outflow(blocked: Path, tmp_path: Path, pri
     assert esep("label", "2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcx", "vendor", *said) == 2
     assert "checksum" in printed.readouterr().err
     assert esep("label", "2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcr", "payout", *said) == 2
+    printed.readouterr()
+    assert esep("label", "2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcr", "Power company", *said) == 2
+    shown = printed.readouterr().err
+    assert "'Power company' is no class: write a word of a-z, 0-9 and -" in shown and "pattern" not in shown
     assert esep("label", "2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcr", "vendor", *said) == 0
     assert esep("label", "2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcr", "vendor", *said) == 0
     assert "already labelled" in printed.readouterr().out
@@ -367,6 +371,43 @@ def test_errors_are_one_message(tmp_path: Path, printed: pytest.CaptureFixture[s
     assert esep("status", "--config", tmp_path / "esep.toml") == 2
     shown = printed.readouterr().err
     assert "pool.bin: is not 12 digits" in shown and "chains: is missing" in shown and "Traceback" not in shown
+
+
+def test_a_file_where_a_folder_should_be_is_told_and_no_defect(frozen: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
+    there = tmp_path / "there"
+    there.write_text("mine")
+    config = ["--config", frozen / "esep.toml"]
+    for command in (
+        ["render", "2026-10", "--out", there, "--language", "en", "--format", "json", *config],
+        ["statement", "2026-10", "--out", there, *config],
+        ["docs", "--out", there],
+        ["demo", RECORDED, "--var", there],
+    ):
+        assert esep(*command) == 12, command
+        shown = printed.readouterr().err
+        assert f"{there}: File exists" in shown and "check the path" in shown and "defect" not in shown
+    assert there.read_text() == "mine"
+
+
+def test_a_log_that_is_not_there_is_not_copied_as_an_empty_one(frozen: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
+    config = ["--config", frozen / "esep.toml"]
+    assert esep("log", "copy", f"sqlite:{tmp_path}/lgo.sqlite", f"sqlite:{tmp_path}/copy.sqlite", *config) == 6
+    assert f"there is no log {tmp_path}/lgo.sqlite" in printed.readouterr().err and list(tmp_path.iterdir()) == []
+    assert esep("log", "check", "log.sqlite", *config) == 2
+    assert "esep log check: log.sqlite: a log is sqlite:FILE" in printed.readouterr().err
+
+
+def test_the_ledger_is_not_declared_complete_through_a_day_to_come(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
+    before = (frozen / "log.sqlite").read_bytes()
+    assert esep("import", "complete", "2126-10-31", "--config", frozen / "esep.toml") == 2
+    assert "DAY: 2126-10-31 is still to come, today is 20" in printed.readouterr().err
+    assert (frozen / "log.sqlite").read_bytes() == before
+
+
+def test_a_registry_that_is_not_there_is_one_fault(frozen: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
+    assert esep("import", "registry", tmp_path / "registri", "--config", frozen / "esep.toml") == 4
+    shown = printed.readouterr().err
+    assert "there is no such folder or workbook: check the path" in shown and "miners" not in shown
 
 
 def test_a_defect_writes_a_crash_report_without_secrets(

@@ -102,6 +102,7 @@ def test_a_preview_and_a_freeze_of_the_owner_count(parts: Parts) -> None:
     (event,) = parts.app.months.frozen(MONTH)
     assert event.by == "A. Person" and parts.app.diary.faults == []
     assert owner.send_form("/bring-in/complete", {"through": "2026-11-02"}).status_code == 303
+    assert owner.send_form("/bring-in/complete", {"through": "2126-11-02"}).status_code == 422  # a year to come
     refused = bring_in_an_allocation(parts, owner)
     assert "what needs a person's agreement is imported here by Importer alone" in refused and "A. Person imports it by command" in refused
     bring_in_an_allocation(parts, by_link(parts, "Importer"))

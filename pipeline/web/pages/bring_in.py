@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from pipeline.app.app import App
 from pipeline.app.bring_in import FOLDER, KINDS, Brought, Kind, Taken, bring_in, leave, sweep, take
+from pipeline.app.imports import day_to_come_fault
 from pipeline.model.message import message
 from pipeline.web.access import AsImporter, AsOperator, AsViewer
 from pipeline.web.layout import environment, page
@@ -114,6 +115,8 @@ def left(parts: Console, _: AsOperator, task: str) -> Response:
 @router.post("/bring-in/complete")
 def complete(parts: Console, _: AsImporter, through: Annotated[date, Form()]) -> Response:
     """Declare that the ledger holds everything through a day (rule 8.1)."""
+    if fault := day_to_come_fault(through, parts.app.now()):
+        raise HTTPException(422, fault)
     parts.app.imports.declare_complete(through)
     parts.await_shown()
     return RedirectResponse("/bring-in", 303)

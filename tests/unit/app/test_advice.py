@@ -16,7 +16,7 @@ def test_every_code_has_a_title_and_a_hint_and_what_blocks_can_be_waived(code: I
     assert code in TITLES
     said = advice(code, {}, MONTH)
     assert said.title and said.hint
-    assert ("esep waive 2026-10 NUMBER --by NAME --reason TEXT" in said.commands) == (code.severity is Severity.BLOCKING)
+    assert ("esep waive 2026-10 SHORT-NAME --by NAME --reason TEXT" in said.commands) == (code.severity is Severity.BLOCKING)
 
 
 def test_an_outflow_of_a_transaction_without_change_asks_for_a_missing_descriptor() -> None:

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from pipeline.cli.commands import COMMANDS, Entry, build
 from pipeline.cli.deferred import DeferredCommand, unwrapped
+from pipeline.cli.help_texts import _with_kind
+from pipeline.texts import texts
 
 
 def help_texts() -> Iterator[tuple[str, str]]:
@@ -52,3 +54,42 @@ def test_what_the_list_of_commands_says_is_what_the_commands_say_themselves() ->
         command = DeferredCommand(entry.name, entry.place, entry.summary, None).load()
         assert command.name == entry.name
         assert (command.help or "").split("\n\n")[0] == unwrapped(entry.summary), f"esep {entry.name}: COMMANDS in pipeline/cli/commands.py"
+
+
+def commands() -> Iterator[Any]:
+    """Every command that does something, of all groups."""
+    root = build()
+    root.load_all()
+    waiting = [root]
+    while waiting:
+        command = waiting.pop()
+        below = getattr(command, "commands", {})
+        waiting += below.values()
+        if not below:
+            yield command
+
+
+def test_usage_and_kinds_are_written_for_people() -> None:
+    found = list(commands())
+    assert len(found) > 50
+    for command in found:
+        with command.make_context(command.name, ["--help"], resilient_parsing=True) as context:
+            usage = command.get_usage(context)
+            assert "]…]" not in usage and not re.search(r"\b([A-Z]+) \1\b", usage), usage
+            for parameter in command.params:
+                kind = _with_kind(parameter.display_type_rich, texts("en"))(context)
+                assert "list[" not in (kind or ""), f"{command.name} {parameter.name}: {kind}"
+
+
+def test_an_example_names_who_decides_where_a_reason_is_asked_for() -> None:
+    deciding = [each for each in commands() if {"by", "reason"} <= {parameter.name for parameter in each.params}]
+    assert len(deciding) > 8
+    for command in deciding:
+        examples = re.findall(r"\[dim\](.*?)\[/dim\]", command.help or "")
+        assert examples and all("--by" in example or "--reason" not in example for example in examples), f"esep {command.name}: {examples}"
+
+
+def test_examples_stand_one_below_the_other() -> None:
+    for command in commands():
+        for paragraph in (command.help or "").split("\n\n"):
+            assert paragraph.count("[dim]") < 2, f"esep {command.name}: an empty line is missing between two examples"

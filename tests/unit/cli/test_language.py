@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline.cli
+import pipeline.demo
 from pipeline.cli.commands import build
 from pipeline.cli.frame import EXIT_CODES, break_line, fail, run, say
 from pipeline.cli.help_texts import epilog, help_messages, translate_help
@@ -18,7 +19,7 @@ from pipeline.model.message import Amount, message, text_of
 from pipeline.texts import texts
 from pipeline.texts.collect import TRANSLATED, has_words
 
-PRINTING = {"say": 1, "say_field": 2, "say_fields": 1, "fail": 1, "progress": 1, "table": 1}
+PRINTING = {"say": 1, "tell_people": 1, "say_field": 2, "say_fields": 1, "fail": 1, "progress": 1, "table": 1}
 """The functions that show a person something, and how many of their first arguments are texts."""
 ALLOWED = {
     "esep {}": "the program's name and version",
@@ -47,7 +48,7 @@ def literals(call: ast.Call, count: int) -> list[str]:
 
 def test_what_is_printed_for_people_goes_through_the_catalogue() -> None:
     faults = []
-    for path in sorted(Path(pipeline.cli.__file__).parent.glob("*.py")):
+    for path in sorted((*Path(pipeline.cli.__file__).parent.glob("*.py"), *Path(pipeline.demo.__file__).parent.glob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PRINTING:
                 said = literals(node, PRINTING[node.func.id])
@@ -84,6 +85,13 @@ def test_help_is_in_the_language_of_the_terminal(
     monkeypatch.setenv("ESEP_LANG", "en")
     assert run(build(), ["approve", "--help"], prepare=translate_help) == 0
     assert "Needed where [closing] asks" in " ".join(capsys.readouterr().out.split()), "words in brackets are no markup"
+
+
+def test_a_group_without_a_command_shows_its_help_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ([], ["import"], ["keys"]):
+        assert run(build(), group) == 2
+        shown = capsys.readouterr()
+        assert "--help" in shown.out + shown.err and "Error" not in shown.out + shown.err
 
 
 def test_a_wrong_command_line_is_told_in_the_language(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
