@@ -15,7 +15,7 @@ from pipeline.capture.kinds.values import instant
 from pipeline.capture.source import IdsBetween, Known, Look, TableLook
 from pipeline.model.errors import SourceError
 
-from .sql_text import DatabaseAddress, missing_columns, rows_by_id, unreachable
+from .sql_text import DatabaseAddress, missing_columns, newest_of, rows_by_id, unreachable
 
 _COLUMNS = {
     "balance_changes": ("id", "address", "amount", "usage", "created"),
@@ -111,7 +111,7 @@ class MiningcoreSource:
                     self._high[table] = high
                 tables[table] = TableLook(rows, IdsBetween(low, None if is_whole else high))
                 is_last = is_last and is_whole
-                newest = max([*filter(None, [newest]), *(instant(row["created"]) for row in rows.values())], default=None)
+                newest = max(filter(None, [newest, newest_of((row["created"] for row in rows.values()), instant)]), default=None)
             if is_last and (self._reconciled_at is None or now_us - self._reconciled_at >= self._reconcile_us or known.rows("sums")):
                 tables["sums"] = TableLook(self._sums(connection))
                 self._reconciled_at = now_us

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pymysql
 
-from pipeline.capture.kinds.values import instant
+from pipeline.capture.kinds.values import instant, moment
 from pipeline.capture.outputs import Unreadable
 from pipeline.capture.source import NOTHING, Known, Look, TableLook
 from pipeline.model.errors import SettingsError, SourceError
@@ -199,7 +199,7 @@ def _place(select: Select, text: str | None) -> int | None:
     if text is None or (select.is_time and text.startswith("0000-00-00")):
         return None
     try:
-        return instant(text) if select.is_time else int(text or "")
+        return moment(text) if select.is_time else int(text or "")
     except ValueError as error:
         raise SettingsError(
             [

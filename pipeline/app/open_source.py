@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.capture.addresses import AddressSpelling
 from pipeline.capture.fees import Fee
 from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.kinds.miningcore import MiningcoreReading
@@ -82,6 +83,7 @@ def source_plan(settings: Settings, name: str) -> SourcePlan:
         others=[other for other in settings.sources if other != name],
         registry=_registry(settings, ours),
         checkpoint=FileKeeper(settings.var / "sources" / f"{name}.checkpoint"),
+        addresses=_addresses(settings),
         program=version("esep"),
     )
 
@@ -112,6 +114,11 @@ def _registry(settings: Settings, ours: AnySource) -> RegistryPlan | None:
     tables = registry_tables(ours)
     networks = {chain: settings.network_of(chain) for chain in settings.chains}
     return RegistryPlan(tables, date.fromisoformat(ours.since), networks) if tables else None
+
+
+def _addresses(settings: Settings) -> AddressSpelling:
+    networks = {name: settings.network_of(asset.chain) for name, asset in settings.assets.items() if asset.chain in settings.chains}
+    return AddressSpelling(networks, frozenset(name for name, described in settings.payers.items() if described.way == "on-chain"))
 
 
 def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:

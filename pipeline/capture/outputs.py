@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
@@ -66,3 +67,8 @@ Output = Credit | Paid | Item
 def day_of(at_us: int) -> date:
     """The day in Almaty of an instant in microseconds (rule 1.2)."""
     return almaty_date(at_us // 1_000_000)
+
+
+def shown(amount: Fraction) -> str:
+    """An amount of base units as text, at most six decimals."""
+    return f"{amount.numerator / Decimal(amount.denominator):.6f}".rstrip("0").rstrip(".")

@@ -16,7 +16,8 @@ from pipeline.log.events.sources import SourceDecided
 from pipeline.model.issues import IssueCode
 
 from . import details
-from .outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from .addresses import AS_WRITTEN, AddressSpelling
+from .outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from .packed import Packed
 from .packing import pack_item, pack_output, pack_row, unpack_item, unpack_output, unpack_row
 from .rounding import RunningSum
@@ -59,8 +60,17 @@ class Reading(Protocol):
 class Projection:
     """What a source's rows mean now."""
 
-    def __init__(self, reading: Reading, seen: SeenRows, decisions: Mapping[str, SourceDecided], *, since_us: int) -> None:
-        """`since_us`: what is older is passed over."""
+    def __init__(
+        self,
+        reading: Reading,
+        seen: SeenRows,
+        decisions: Mapping[str, SourceDecided],
+        *,
+        since_us: int,
+        addresses: AddressSpelling = AS_WRITTEN,
+    ) -> None:
+        """`since_us`: what is older is passed over. `addresses`: how those of payments are spelt."""
+        self._addresses = addresses
         self._reading, self._seen, self._decisions, self._since_us = reading, seen, decisions, since_us
         self.allocations: Packed[AllocationRow] = Packed(pack_row, unpack_row)  # type: ignore[arg-type]
         self.payments: Packed[PaymentRow] = Packed(pack_row, unpack_row)  # type: ignore[arg-type]
@@ -151,7 +161,7 @@ class Projection:
         if not rows:
             return []
         try:
-            return list(self._reading.read(group, rows, lookup))
+            return [_sound(output) for output in self._reading.read(group, rows, lookup)]
         except Unreadable as error:
             detail = details.UNREADABLE_ROWS.format(rows=", ".join(f"{row.table} row {row.row_id}" for row in rows[:5]), error=error)
             return [Item(f"unreadable:{group}", IssueCode.SOURCE_UNEXPLAINED, day_of(max(row.changed_at for row in rows)), detail)]
@@ -210,11 +220,23 @@ class Projection:
             case Paid() as output:
                 amount = self._sums[_sum_of(output)].units(key)
                 self.payments[key] = PaymentRow(
-                    output.account, output.asset, output.address, amount, output.txid, output.at, output.payer
+                    output.account, output.asset, self._addresses.of(output), amount, output.txid, output.at, output.payer
                 )  # fmt: skip
 
 
 _PACKED = ("allocations", "payments", "_members", "_groups_of", "_askers", "_outputs", "_sums")
+
+
+def _sound(output: Output) -> Output:
+    """The output, or an item where an amount is negative: no rule has a place for one."""
+    if isinstance(output, Item):
+        return output
+    amounts = [output.amount, *([output.commission] if isinstance(output, Credit) and output.commission is not None else [])]
+    if min(amounts) >= 0:
+        return output
+    key = _key(output)[1]
+    detail = details.NEGATIVE.format(row_id=key, amount=shown(min(amounts)))
+    return Item(f"negative:{key}", IssueCode.SOURCE_UNEXPLAINED, day_of(output.at), detail)
 
 
 def _place(table: str, row_id: str) -> str:

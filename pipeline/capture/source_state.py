@@ -22,6 +22,7 @@ from pipeline.log.read import KeyReader, refuse_newer
 from pipeline.model.issues import IssueCode
 from pipeline.model.months import Month
 
+from .addresses import AS_WRITTEN, AddressSpelling
 from .checkpoint import EDITION, Checkpoint, Keeps, newest_record, pack, reads_as, unpack
 from .held import Held
 from .outputs import Item, day_of
@@ -57,6 +58,8 @@ class SourcePlan:
     """Of a source that keeps tables of the registry."""
     checkpoint: Keeps | None = None
     """Where checkpoints are kept; None: every start reads the log from its beginning."""
+    addresses: AddressSpelling = AS_WRITTEN
+    """How the addresses of payments are spelt."""
     program: str = ""
     """The program's version: a checkpoint of another one does not count."""
 
@@ -74,7 +77,7 @@ class SourceState:
         self.held = Held(plan.name, plan.reading.prefix)
         self.decisions: dict[str, SourceDecided] = {}
         self.configured: tuple[str, dict[str, Any]] | None = None
-        self._projection = Projection(plan.reading, self.seen, self.decisions, since_us=plan.since_us)
+        self._projection = Projection(plan.reading, self.seen, self.decisions, since_us=plan.since_us, addresses=plan.addresses)
         self.registry = None if plan.registry is None else RegistryKeeper(log, pool, plan.name, plan.registry, self.decisions)
         self._completes: dict[str, date] = {}
         self._complete: date | None = None
@@ -150,6 +153,7 @@ class SourceState:
             reads_as(plan.reading),
             plan.since_us,
             plan.registry is not None,
+            reads_as(plan.addresses),
         ]
         return content_digest([*what, None if self._log.keys is None else self._log.keys.root])
 

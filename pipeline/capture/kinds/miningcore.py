@@ -16,11 +16,11 @@ from pipeline.model.issues import IssueCode
 
 from .. import details
 from ..fees import Fee, commission_of, rate_on
-from ..outputs import Credit, Item, Output, Paid, day_of
+from ..outputs import Credit, Item, Output, Paid, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, shown, txid, units, vanished
+from .values import instant, outcome, txid, units, vanished
 
 _REWARD = re.compile(r"Reward (?:for [0-9.,]+ shares )?for block ([0-9]+)")
 _RESET = "Balance reset after payment"

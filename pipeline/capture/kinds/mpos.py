@@ -18,11 +18,11 @@ from pipeline.model.message import message
 
 from .. import details
 from ..fees import Fee
-from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import against_table, instant, outcome, shown, txid, units, vanished
+from .values import against_table, instant, outcome, txid, units, vanished
 
 _GROSS = ("Credit", "Bonus")
 _TAKEN = ("Fee", "Donation")

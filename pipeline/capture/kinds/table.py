@@ -15,11 +15,11 @@ from pipeline.model.message import message
 
 from .. import details
 from ..fees import Fee, commission_of, rate_on
-from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, shown, txid, units, vanished
+from .values import instant, outcome, txid, units, vanished
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from pipeline.model.message import message
 
 from .. import details
 from ..fees import Fee, commission_of, rate_on
-from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import against_table, instant, outcome, shown, txid, units, unix_instant, vanished
+from .values import against_table, instant, outcome, txid, units, unix_instant, vanished
 
 DAY_US = 86_400_000_000
 

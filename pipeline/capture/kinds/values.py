@@ -13,26 +13,44 @@ from pipeline.model.message import message
 
 from .. import details
 from ..fees import Fee, rate_on
-from ..outputs import Item, Unreadable, day_of
+from ..outputs import Item, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGIN_US, _END_US = -62_135_510_400_000_000, 4_102_444_800_000_000
+"""The second day of the year 1, and the end of 2099: what a database has in place of no date is no instant of a ledger."""
+_MOST_DIGITS = 100
 _TXID = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 
 
 def units(text: str | None, decimals: int) -> Fraction:
     """An amount in base units, exact. `text`: as the source prints it, also 1.2e-05. Raises Unreadable."""
+    value = _exact(text)
+    if value is None:
+        raise Unreadable(message("{text} is no amount", text=repr(text)))
+    return value * Fraction(10**decimals)
+
+
+def _exact(text: str | None) -> Fraction | None:
+    """A decimal number, also 1.2e-05; None for anything else, and for one with more than a hundred digits, which would be written out."""
     try:
         value = Decimal(text or "")
     except InvalidOperation:
-        raise Unreadable(message("{text} is no amount", text=repr(text))) from None
-    if not value.is_finite():
-        raise Unreadable(message("{text} is no amount", text=repr(text)))
-    return Fraction(value) * Fraction(10**decimals)
+        return None
+    is_plain = value.is_finite() and "_" not in (text or "") and (text or "").isascii()
+    return Fraction(value) if is_plain and -_MOST_DIGITS < value.adjusted() < _MOST_DIGITS and len(text or "") < 2 * _MOST_DIGITS else None
 
 
 def instant(text: str | None) -> int:
+    """An instant of the ledger in microseconds: as `moment`, up to the year 2099. Raises Unreadable."""
+    found = moment(text)
+    if not _BEGIN_US <= found < _END_US:
+        raise Unreadable(message("{text} is no instant", text=repr(text)))
+    return found
+
+
+def moment(text: str | None) -> int:
     """An instant in microseconds: ISO 8601 or `YYYY-MM-DD HH:MM:SS[.ffffff]`; UTC where it names no zone. Raises Unreadable."""
     try:
         found = datetime.fromisoformat((text or "").strip())
@@ -44,22 +62,17 @@ def instant(text: str | None) -> int:
 
 
 def unix_instant(text: str | None) -> int:
-    """An instant in microseconds, from Unix seconds, a fraction allowed. Raises Unreadable."""
-    try:
-        return int(Fraction(text or "") * 1_000_000)
-    except (ValueError, ZeroDivisionError):
-        raise Unreadable(message("{text} is no Unix time", text=repr(text))) from None
+    """An instant of the ledger in microseconds, from Unix seconds, a fraction allowed; up to the year 2099, which milliseconds are beyond. Raises Unreadable."""
+    seconds = _exact(text)
+    if seconds is None or not _BEGIN_US <= (found := int(seconds * 1_000_000)) < _END_US:
+        raise Unreadable(message("{text} is no Unix time", text=repr(text)))
+    return found
 
 
 def txid(text: str | None) -> str | None:
     """A transaction id as the ledger has it: 64 hexadecimal digits, lower case, no 0x; None for anything else."""
     text = (text or "").strip()
     return text.lower().removeprefix("0x") if _TXID.fullmatch(text) else None
-
-
-def shown(amount: Fraction) -> str:
-    """An amount of base units as text, at most six decimals."""
-    return f"{amount.numerator / Decimal(amount.denominator):.6f}".rstrip("0").rstrip(".")
 
 
 def vanished(row: SeenRow, why: str, lookup: Lookup) -> Iterator[Item]:

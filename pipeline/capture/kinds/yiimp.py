@@ -14,11 +14,11 @@ from pipeline.model.issues import IssueCode
 
 from .. import details
 from ..fees import Fee, commission_of, rate_on
-from ..outputs import Credit, Item, Output, Paid, day_of
+from ..outputs import Credit, Item, Output, Paid, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import outcome, shown, txid, units, unix_instant
+from .values import outcome, txid, units, unix_instant
 
 PAYOUTS_KEPT_S = 60 * 86_400
 """yiimp deletes payouts that are older."""
