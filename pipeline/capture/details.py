@@ -94,7 +94,7 @@ _WHY: Final = (
     N_("deleted, and its coins may have been sent all the same"), N_("written before it was sent, and no transaction id came"),
     N_("appeared"), N_("is gone"), N_("changed"),
     N_("{text} is no amount"), N_("{text} is no instant"), N_("{text} is no Unix time"), N_("{text} is no number of confirmations"),
-    N_("{name} is empty"), N_("asset {asset} is not in the settings"), N_("state {state} is none of final, pending, void"),
+    N_("{name} is empty"), N_("{name} is too long, {count} characters: at most {limit}"), N_("asset {asset} is not in the settings"), N_("state {state} is none of final, pending, void"),
     N_("{text} is no day: write it like 2026-10-01"), N_("account {number} is not in `accounts`"), N_("the payout of {account} names no address: give it in `addresses`"),
 )  # fmt: skip
 """What a placeholder may hold that is words itself."""

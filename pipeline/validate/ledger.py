@@ -19,6 +19,7 @@ from pipeline.model.message import message
 from .check import Checked, check_columns
 from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, CellContext, Column, headings_of, mapping_faults
 from .table import Fault, RawTable, raise_if_faults, shown
+from .whole import PLAIN_DIGITS
 
 LedgerKind = Literal["allocations", "payments", "openings"]
 LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
@@ -152,6 +153,29 @@ def count_repeated(fresh: pl.DataFrame, rows: pl.DataFrame, others: pl.DataFrame
         return 0
     credits = fresh.filter(pl.col("amount") > 0)
     return credits.join(pl.concat([others.select(same).unique(), in_file]).unique(), same, "semi").height
+
+
+def beyond_digits(rows: pl.DataFrame, others: pl.DataFrame, heading: str) -> list[Fault]:
+    """Assets of which the file and the ledger's `others` would hold more than 38 digits of base units together: sums of them are whole up to there (rule 2.1)."""
+    greatest = max((int(found) for part in (rows, others) if (found := part["amount"].max()) is not None), default=0)  # type: ignore[arg-type]
+    if greatest * (rows.height + others.height) < 10**PLAIN_DIGITS:  # as nearly always
+        return []
+    sums: dict[str, int] = {}
+    for asset, amount in pl.concat([part.select("asset", "amount") for part in (rows, others)]).drop_nulls().iter_rows():
+        sums[asset] = sums.get(asset, 0) + amount
+    return [
+        Fault(
+            None,
+            heading,
+            message(
+                "the ledger would hold more than {digits} digits of base units of {asset}: is the column in coins, as the settings say?",
+                digits=PLAIN_DIGITS,
+                asset=asset,
+            ),
+        )
+        for asset, amount in sorted(sums.items())
+        if amount >= 10**PLAIN_DIGITS
+    ]
 
 
 def _one_instant(rows: pl.DataFrame, heading: str) -> list[Fault]:

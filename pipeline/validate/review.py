@@ -19,7 +19,7 @@ from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import almaty_words
 from pipeline.model.rules import Asset
 
-from .ledger import INSTANT, KEYS, LedgerKind, count_repeated, months_of, said
+from .ledger import INSTANT, KEYS, LedgerKind, beyond_digits, count_repeated, months_of, said
 from .table import Fault, masked, shown
 
 MOVES = ("account", "asset", "month")
@@ -177,7 +177,7 @@ def review(
     counts = {name: int(differs[f"d:{name}"].sum()) for name in changes}
     counts["instant"] = counts.pop(at) - counts["month"]
     moved = [name for name in MOVES if counts.get(name)]
-    faults = _above_supply(rows, others, known, names)
+    faults = beyond_digits(rows, others, names["amount"]) or _above_supply(rows, others, known, names)
     if moved and not may_move:
         faults += _moved(changed, differs, keys, moved, names)
     questions = _far_instants(rows, held, at, known)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pipeline.chains.bitcoin.invoice import looks_like_invoice, payment_hash
 from pipeline.model.issues import IssueCode
 from pipeline.model.message import message
+from pipeline.validate.cells import REFERENCE_CHARACTERS
 
 from .. import details
 from ..fees import Fee, commission_of, rate_on
@@ -86,6 +87,9 @@ class TableReading:
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
             found = (_reference(named) or named) if payer in self.off_chain else named
+        if payer in self.off_chain:
+            _within(found, "txid")
+            _within(address, "address")
         yield Paid(f"{self.prefix}payment:{row.row_id}", account, asset, address, amount, found, at, payer)
 
     def _amount(self, text: str | None, asset: str) -> Fraction:
@@ -99,6 +103,13 @@ def _needed(content: Content, name: str) -> str:
     if not value:
         raise Unreadable(message("{name} is empty", name=name))
     return value
+
+
+def _within(text: str, name: str) -> None:
+    """Raises Unreadable for more characters than an off-chain payer's reference or address may have (rule 10.5)."""
+    if len(text) > REFERENCE_CHARACTERS:
+        limit = REFERENCE_CHARACTERS
+        raise Unreadable(message("{name} is too long, {count} characters: at most {limit}", name=name, count=len(text), limit=limit))
 
 
 def _reference(text: str) -> str | None:

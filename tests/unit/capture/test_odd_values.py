@@ -93,3 +93,16 @@ def test_an_address_is_spelt_as_its_network_writes_it(asset: str, written: str, 
     bench.books.tables["payments"] = {"p": row | {"payer": payer}}
     bench.step()
     assert [event.rows.address for event in bench.events(Payments, PayerPayments)] == [[address]]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("changes", [{"txid": "r" * 129}, {"address": "ә" * 129}])
+def test_an_off_chain_payers_texts_are_as_long_as_in_a_file(changes: dict[str, str | None]) -> None:
+    """1 to 128 characters (rule 10.5)."""
+    bench = Bench()
+    bench.plan = replace(bench.plan, reading=TableReading("books:", {"BTC": 8}, payer="exchange", off_chain=frozenset({"exchange"})))
+    bench.restart()
+    row = {"account": "a", "asset": "BTC", "paid_at": "2026-10-05T10:00:00+00:00", "amount": "1", "address": "ә" * 128, "txid": "r" * 128}
+    bench.books.tables["payments"] = {"whole": row, "long": row | changes}
+    bench.step()
+    assert [event.rows.payment_id for event in bench.events(PayerPayments)] == [["books:payment:whole"]]
+    assert "is too long, 129 characters: at most 128" in bench.held.open_items()["unreadable:payments:long"].detail

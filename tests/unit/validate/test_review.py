@@ -144,3 +144,15 @@ def test_months_by_the_hour_are_those_of_each_instant(moments: list[datetime | N
         moments = [moment and datetime(2024, 2, 29, moment.hour, moment.minute, moment.second) for moment in moments] * 30  # noqa: DTZ001 - UTC
     at = pl.Series("at", moments, dtype=pl.Datetime("us")).cast(pl.Int64)
     assert months_of(at).to_list() == at.to_frame().select(month_of("at")).to_series().to_list()
+
+
+def test_sums_beyond_38_digits_are_refused_where_no_supply_is_known() -> None:
+    """Rule 2.1: amounts survive 38 digits. Sums of them would be other numbers from 2**127 on."""
+    most = 10**38 - 1
+    file = rows(("A1", "a", "2026-10-01", most // 2), ("A2", "a", "2026-10-02", most // 2, "LTC"))
+    assert look(file, held(), supplies={}).faults == []
+    assert look(file, held(("A0", "a", "2026-09-30", most // 2 + 1)), supplies={}).faults == []
+    found = look(file, held(("A0", "a", "2026-09-30", most // 2 + 2)), supplies={}).faults
+    assert [fault.what for fault in found] == [
+        "the ledger would hold more than 38 digits of base units of BTC: is the column in coins, as the settings say?"
+    ]
