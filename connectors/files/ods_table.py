@@ -23,7 +23,7 @@ from odf.table import Table
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
 from .ods_styles import ScaledStyles
@@ -205,7 +205,7 @@ def _tell_scaled(column: _Column | None, cell: Cell | None, place: str, line: in
         return
     doubt = message(
         "holds {text} and shows it as {shape}: give it a plain number format, and look at its value",
-        text=cell[0],
+        text=masked(cell[0]),
         shape=message("thousands of it"),
     )
     what = message("the cell {column_letters}{row} {doubt}", column_letters=place.rstrip("0123456789"), row=line, doubt=doubt)

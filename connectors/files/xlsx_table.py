@@ -20,7 +20,7 @@ import polars as pl
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
 from .sheets import SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
@@ -207,7 +207,9 @@ class _SheetReader:
         if re.search(SMALL_UNITS, shape) and (self._layout.is_in_base_units or self._layout.factor):
             return ""  # the settings know
         return (
-            message("holds {text} and shows it as {shape}: give it a plain number format, and look at its value", text=text, shape=shape)
+            message(
+                "holds {text} and shows it as {shape}: give it a plain number format, and look at its value", text=masked(text), shape=shape
+            )
             if shape
             else ""
         )

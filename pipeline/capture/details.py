@@ -101,6 +101,7 @@ _WHY: Final = (
 _REGISTRY: Final = (
     N_("is missing"), N_("is missing, though {names} is given"), N_("{last} is before {names}, {first}: the period would end before it begins"),
     N_("{id} stands in line {first} already, with other values"), N_("{text} is not a day of the calendar: write it as {ways}"),
+    N_("{text} is before 1900, as a spreadsheet has an empty date: empty the cell, or write the day"), N_("{text} has a time, where a day is meant: write it as {ways}"),
     N_("{text} is not written as 2026-10-31: write it so, or set days = {days} in {place}"),
     N_("is too long, {count} characters: at most {limit}"), N_("has a line end in it, after {text}: write it on one line"),
     N_("has {kind} at place {place}, U+{ord} ({name}): remove it"),

@@ -328,6 +328,11 @@ def _why_no_day(text: str, layout: Layout) -> str:
             days=days,
             place=layout.place,
         )
+    is_day = re.match("[0-9]{4}-[0-9]{2}-[0-9]{2}", text) and _is_day(text[:10])
+    if is_day and text < "1900":
+        return message("{text} is before 1900, as a spreadsheet has an empty date: empty the cell, or write the day", text=shown(text))
+    if is_day and text[10:11] in ("T", " "):
+        return message("{text} has a time, where a day is meant: write it as {ways}", text=shown(text), ways=ways)
     return message("{text} is not a day of the calendar: write it as {ways}", text=shown(text), ways=ways)
 
 

@@ -198,3 +198,12 @@ def test_an_argument_that_is_no_text_is_refused_but_for_a_file(tmp_path: Path, c
     capsys.readouterr()
     assert run(build(), ["import", "allocations", str(tmp_path / odd), "--config", str(config)]) == 2
     assert "none.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "ods"])
+def test_a_persons_number_shown_in_thousands_is_masked(tmp_path: Path, kind: str) -> None:
+    path = workbook(tmp_path / "f.xlsx", [ROW[0], int(IIN), *ROW[2:]], code="#,##0,")
+    if kind == "ods":
+        path = rewritten(LIBREOFFICE / "odd_cells.ods", tmp_path / "f.ods", "content.xml", 'office:value="1234.5"', f'office:value="{IIN}"')
+    told = faults(path)
+    assert "holds [12 digits] and shows it as thousands of it" in told[0] and not any(IIN in fault for fault in told)

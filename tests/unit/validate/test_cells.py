@@ -277,3 +277,20 @@ def test_a_message_never_shows_what_may_be_an_iin() -> None:
     assert "201040334324" not in why_invalid(Kind.DATE, "201040334324")
     assert shown("x" * 100) == repr("x" * 40 + "…")
     assert "\n" not in shown("a\nb")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("1899-12-30", "is before 1900"),
+        ("1899-12-30T00:00:00", "is before 1900"),
+        ("2026-10-01T13:45:00", "has a time, where a day is meant"),
+        ("2026-10-01 13:45:00", "has a time, where a day is meant"),
+        ("2026-02-30", "is not a day of the calendar"),
+        ("2026-02-30T13:45:00", "is not a day of the calendar"),
+        ("20261001", "is not a day of the calendar"),
+    ],
+)
+def test_what_is_no_day_is_told_by_what_it_is(text: str, what: str) -> None:
+    assert one(Kind.DATE, text) is None
+    assert why_invalid(Kind.DATE, text).startswith(f"'{text}' {what}")
