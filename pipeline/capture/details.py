@@ -81,7 +81,9 @@ UNDATED: Final = N_(
     "{table} row {row_id} ({subjects}) {what} after a look of {first} and before one of {last}: it counts from {again} on until somebody says from which day on it does"
 )
 UNREADABLE_ROWS: Final = N_("{rows}: {error}")
-NEGATIVE: Final = N_("{row_id}: {amount} base units: an amount of the ledger is 0 or more; mend the row in the source, or what it corrects")
+NO_AMOUNT: Final = N_(
+    "{row_id}: {amount} base units: an amount of the ledger is 0 or more, of at most 38 digits; mend the row in the source, or what it corrects"
+)
 
 ANOTHER_HOLDER: Final = N_("another miner holds it there")
 ENDS_ELSEWHERE: Final = N_("what was imported ends on {end}, and the source says {other}")
@@ -118,7 +120,7 @@ _ALL: Final = (
     GONE, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
     PAYOUT_NOT_SENT, PAYMENT_OUTCOME, NO_TRANSACTION_ID, PAYOUT_GONE, OF_A_CATEGORY, OF_A_TYPE, OF_A_WAY, OF_NO_BLOCK, OTHER_CHANGE, PAYOUT_COST,
     FEES_WITHOUT_CREDIT, FEE_BEFORE_CREDIT, UNREADABLE_WITH_FEES, FEES_DIFFER, RATE_DIFFERS, COMMISSION_DIFFERS, SUMS_DIFFER, CHANGES_DIFFER, TAKEN_OFF, PAID_WITHOUT_RESET,
-    RESTATED, CONTRADICTED, CONTRADICTS_REGISTRY, REGISTRY_ROW, UNDATED, NEGATIVE, UNREADABLE_ROWS,
+    RESTATED, CONTRADICTED, CONTRADICTS_REGISTRY, REGISTRY_ROW, UNDATED, NO_AMOUNT, UNREADABLE_ROWS,
 )  # fmt: skip
 _WORDS: Final = ("why", "what", "error")
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")

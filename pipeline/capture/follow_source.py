@@ -6,15 +6,18 @@ the next step writes the rest. Looks that find nothing are merged into one event
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.log.events import content_digest, encode
+import msgspec
+
+from pipeline.log.events import content_digest, decode, encode
 from pipeline.log.events.parts import Event
 from pipeline.log.events.sources import SourceConfigured, SourcePolled, SourceRows
-from pipeline.log.protocol import EventLog, Writer, append_shared
-from pipeline.model.errors import FencedError, MonthError
+from pipeline.log.protocol import EventLog, NewEvent, Writer, append_shared
+from pipeline.model.errors import FencedError, MonthError, SourceError
 from pipeline.model.message import message
 
 from .outputs import Item, day_of
@@ -184,7 +187,25 @@ class SourceFollower:
     def _append(self, events: Sequence[Event]) -> int:
         if self._writer is None:
             self._writer = self._log.writer("ledger", self._pool)
-        return self._writer.append([encode(event) for event in events])
+        return self._writer.append([self._readable(event) for event in events])
+
+    def _readable(self, event: Event) -> NewEvent:
+        """The event for the log. Raises SourceError for one that nobody could read there: it would stop every reader of the ledger, this one first."""
+        record = encode(event)
+        try:
+            decode(record.value)
+        except msgspec.MsgspecError as error:
+            place = re.search(r"\[([0-9]+)\]", str(error))
+            rows = event.rows if isinstance(event, SourceRows) and place else None
+            row = "" if rows is None or place is None else f" ({rows.table[int(place[1])]} {rows.row_id[int(place[1])]})"
+            what = message(
+                "source {name}: gives what the log can't hold{row}: {error}; leave the column out, or mend the row",
+                name=self._plan.name,
+                row=row,
+                error=str(error),
+            )
+            raise SourceError(what, is_retryable=True) from error
+        return record
 
     def _next_polled(self, state: SourceState, look: Look, *, has_rows: bool) -> SourcePolled | None:
         """The event of this look; None while it is merged with the next."""

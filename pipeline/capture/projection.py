@@ -25,6 +25,9 @@ from .rows import AllocationRow, PaymentRow
 from .seen import SeenRow, SeenRows, natural
 from .source import Content
 
+_MOST_UNITS = 10**38 - 1
+"""One less than 38 digits hold, since the running sum may round an amount up."""
+
 
 class Lookup:
     """What a reading may ask for besides the rows of its group. What it asked for is remembered: a change there has the group read again."""
@@ -228,15 +231,16 @@ _PACKED = ("allocations", "payments", "_members", "_groups_of", "_askers", "_out
 
 
 def _sound(output: Output) -> Output:
-    """The output, or an item where an amount is negative: no rule has a place for one."""
+    """The output, or an item where an amount is one that no event of the ledger can hold (rule 2.1): nobody could read the log after it."""
     if isinstance(output, Item):
         return output
     amounts = [output.amount, *([output.commission] if isinstance(output, Credit) and output.commission is not None else [])]
-    if min(amounts) >= 0:
+    odd = next((amount for amount in amounts if not 0 <= amount < _MOST_UNITS), None)
+    if odd is None:
         return output
     key = _key(output)[1]
-    detail = details.NEGATIVE.format(row_id=key, amount=shown(min(amounts)))
-    return Item(f"negative:{key}", IssueCode.SOURCE_UNEXPLAINED, day_of(output.at), detail)
+    detail = details.NO_AMOUNT.format(row_id=key, amount=shown(odd))
+    return Item(f"amount:{key}", IssueCode.SOURCE_UNEXPLAINED, day_of(output.at), detail)
 
 
 def _place(table: str, row_id: str) -> str:

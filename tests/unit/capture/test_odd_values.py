@@ -11,6 +11,7 @@ from pipeline.capture.kinds.table import TableReading
 from pipeline.capture.kinds.values import instant, moment, units, unix_instant
 from pipeline.capture.outputs import Unreadable, day_of
 from pipeline.log.events.ledger import PayerPayments, Payments
+from pipeline.model.errors import SourceError
 
 from .test_follow_source import Bench
 
@@ -57,14 +58,17 @@ def test_a_row_that_can_not_be_read_waits_and_the_others_go_on(changes: dict[str
     assert sorted(bench.held.rows) == ["books:x", "books:y"] and not bench.held.open_items()
 
 
-@pytest.mark.parametrize("changes", [{"amount": "-0.5"}, {"commission_amount": "-0.5"}])
-def test_a_negative_amount_is_no_row_of_the_ledger(changes: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [({"amount": "-0.5"}, "-50000000"), ({"commission_amount": "-0.5"}, "-50000000"), ({"amount": "1" + "0" * 30}, "1" + "0" * 38)],
+)
+def test_an_amount_that_no_event_holds_is_no_row_of_the_ledger(changes: dict[str, str | None], units: str) -> None:
     bench = Bench()
     bench.allocate("x", **changes)
     bench.allocate("zero", "0")
     bench.step()
     assert list(bench.held.rows) == ["books:zero"]
-    assert bench.held.open_items()["negative:books:x"].detail.startswith("books:x: -50000000 base units")
+    assert bench.held.open_items()["amount:books:x"].detail.startswith(f"books:x: {units} base units")
     bench.allocate("x")
     bench.step()
     assert sorted(bench.held.rows) == ["books:x", "books:zero"] and not bench.held.open_items()
@@ -106,3 +110,17 @@ def test_an_off_chain_payers_texts_are_as_long_as_in_a_file(changes: dict[str, s
     bench.step()
     assert [event.rows.payment_id for event in bench.events(PayerPayments)] == [["books:payment:whole"]]
     assert "is too long, 129 characters: at most 128" in bench.held.open_items()["unreadable:payments:long"].detail
+
+
+def test_a_row_that_the_log_can_not_hold_stops_the_source_and_not_the_log() -> None:
+    """A statement that selects a document: the event would stop every reader of the ledger for good."""
+    bench = Bench()
+    bench.allocate("x", document="x" * 70_000)
+    bench.allocate("y")
+    with pytest.raises(SourceError, match=r"source books: gives what the log can't hold \(allocations x\).*leave the column out"):
+        bench.step()
+    assert bench.held.rows == {}
+    bench.allocate("x")
+    bench.books.tables["allocations"]["x"].pop("document", None)
+    bench.step()
+    assert sorted(bench.held.rows) == ["books:x", "books:y"]
