@@ -190,7 +190,7 @@ class SourceFollower:
         return self._writer.append([self._readable(event) for event in events])
 
     def _readable(self, event: Event) -> NewEvent:
-        """The event for the log. Raises SourceError for one that nobody could read there: it would stop every reader of the ledger, this one first."""
+        """The event for the log. Raises SourceError for one that nobody could read there (`unreadable-event`): all its rows would be lost, and the log keeps it."""
         record = encode(event)
         try:
             decode(record.value)

@@ -231,7 +231,7 @@ _PACKED = ("allocations", "payments", "_members", "_groups_of", "_askers", "_out
 
 
 def _sound(output: Output) -> Output:
-    """The output, or an item where an amount is one that no event of the ledger can hold (rule 2.1): nobody could read the log after it."""
+    """The output, or an item where an amount is one that no event of the ledger can hold (rule 2.1): nobody could read the event, and all its rows would be lost."""
     if isinstance(output, Item):
         return output
     amounts = [output.amount, *([output.commission] if isinstance(output, Credit) and output.commission is not None else [])]

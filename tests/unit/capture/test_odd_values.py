@@ -113,7 +113,7 @@ def test_an_off_chain_payers_texts_are_as_long_as_in_a_file(changes: dict[str, s
 
 
 def test_a_row_that_the_log_can_not_hold_stops_the_source_and_not_the_log() -> None:
-    """A statement that selects a document: the event would stop every reader of the ledger for good."""
+    """A statement that selects a document: nobody could read the event, and the other row would be lost with it."""
     bench = Bench()
     bench.allocate("x", document="x" * 70_000)
     bench.allocate("y")
