@@ -7,6 +7,7 @@ marked, and refused by the check. Limits: the number of rows, and the unpacked s
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +21,7 @@ MAX_ROWS = 20_000_000
 MAX_UNPACKED_BYTES = 4 << 30
 MAX_COLUMNS = 1_000
 _ROWS_A_BATCH = 1 << 18
+_AS_IT_IS = "DELTA_LENGTH_BYTE_ARRAY"
 _A_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _DAYS = (-719_162, 2_932_896)
 """The first and the last day of the years 1 to 9999, counted from 1970-01-01."""
@@ -76,9 +78,14 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
     if shared := sorted({field.name for field in schema if not _is_taken(field.type)} & set(names)):
         return message("has two columns called {shared}, one of them of another type: rename it", shared=repr(shared[0]))
     texts = [field.name for field in taken if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    if odd := _not_read(metadata, texts):
+        return message(
+            "the column {column} is written in an encoding that is not read ({encoding}): write the file anew, as Parquet version 1",
+            column=repr(odd[0]),
+            encoding=odd[1],
+        )
     batches, unpacked = [], 0
-    reader = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
-    for batch in reader.iter_batches(_ROWS_A_BATCH, columns=names, use_threads=False) if names else ():
+    for batch in _batches(data, metadata, names, texts) if names else ():
         batch.validate(full=True)
         # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
         unpacked += sum(_written_out_bytes(column) for column in batch.columns)
@@ -88,6 +95,43 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
     if not batches or not names:
         return schema, metadata.num_rows, [pa.chunked_array([], field.type) for field in taken]
     return schema, metadata.num_rows, pa.Table.from_batches(batches).columns
+
+
+def _batches(data: bytes, metadata: pq.FileMetaData, names: list[str], texts: list[str]) -> Iterator[pa.RecordBatch]:
+    """The file's rows, texts as dictionaries.
+
+    Where a group of rows has a column in the encoding of version 2 that stores each text as it is (`DELTA_LENGTH_BYTE_ARRAY`, as DuckDB writes it), the
+    library reads no dictionary: the column is read plainly there, and made one.
+    """
+    groups = [_encodings(metadata.row_group(group), texts) for group in range(metadata.num_row_groups)]
+    whole = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
+    if not any({_AS_IT_IS} in found.values() for found in groups):
+        yield from whole.iter_batches(_ROWS_A_BATCH, columns=names, use_threads=False)
+        return
+    for group, found in enumerate(groups):
+        stored = {name for name in texts if found.get(name) == {_AS_IT_IS}}
+        reader = pq.ParquetFile(io.BytesIO(data), read_dictionary=[name for name in texts if name not in stored])
+        for batch in reader.iter_batches(_ROWS_A_BATCH, row_groups=[group], columns=names, use_threads=False):
+            columns = [
+                column.dictionary_encode().cast(whole.schema_arrow.field(name).type) if name in stored else column
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _encodings(group: pq.RowGroupMetaData, texts: list[str]) -> dict[str, set[str]]:
+    """How the values of the columns of texts are encoded in a group of rows."""
+    chunks = (group.column(place) for place in range(group.num_columns))
+    return {chunk.path_in_schema: set(chunk.encodings) - {"RLE", "BIT_PACKED"} for chunk in chunks if chunk.path_in_schema in texts}
+
+
+def _not_read(metadata: pq.FileMetaData, texts: list[str]) -> tuple[str, str] | None:
+    """A column of texts in an encoding that can't be read within bounds, and which; None for none. One that repeats beginnings of texts tells no size."""
+    for group in range(metadata.num_row_groups):
+        for name, found in _encodings(metadata.row_group(group), texts).items():
+            if "DELTA_BYTE_ARRAY" in found or (_AS_IT_IS in found and found != {_AS_IT_IS}):
+                return name, ", ".join(sorted(found))
+    return None
 
 
 def _is_taken(kind: pa.DataType) -> bool:

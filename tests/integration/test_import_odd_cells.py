@@ -6,6 +6,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -207,3 +208,33 @@ def test_a_persons_number_shown_in_thousands_is_masked(tmp_path: Path, kind: str
         path = rewritten(LIBREOFFICE / "odd_cells.ods", tmp_path / "f.ods", "content.xml", 'office:value="1234.5"', f'office:value="{IIN}"')
     told = faults(path)
     assert "holds [12 digits] and shows it as thousands of it" in told[0] and not any(IIN in fault for fault in told)
+
+
+@pytest.mark.parametrize("rows", [1, 6_000])
+def test_parquet_of_version_2_is_read_as_duckdb_writes_it(tmp_path: Path, rows: int) -> None:
+    """Ids that don't repeat are stored one by one, and of the accounts each group of rows decides for itself."""
+    path = tmp_path / "f.parquet"
+    account = "CASE WHEN i < 4096 THEN 'a' || i % 3 ELSE 'account of a length of its own ' || i END"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT 'A' || i AS allocation_id, {account} AS account, 'ETH' AS asset, TIMESTAMPTZ '2026-10-01 00:30:00+05' AS allocated_at,"
+            f" i::DECIMAL(38, 18) AS amount FROM range({rows}) AS t(i))"
+            f" TO '{path}' (FORMAT parquet, PARQUET_VERSION v2, ROW_GROUP_SIZE 2048)"
+        )
+    metadata = pq.ParquetFile(path).metadata
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    assert {encoding for group in groups for encoding in group.column(0).encodings} == {"DELTA_LENGTH_BYTE_ARRAY"}
+    assert rows == 1 or len({group.column(1).encodings for group in groups}) > 1
+    found = read(path).rows
+    assert found["allocation_id"].to_list() == [f"A{i}" for i in range(rows)]
+    assert found["account"].to_list() == [f"a{i % 3}" if i < 4096 else f"account of a length of its own {i}" for i in range(rows)]
+    assert found["amount"].to_list() == [i * 10**18 for i in range(rows)] and set(found["allocated_at"]) == {1_790_796_600_000_000}
+
+
+def test_an_encoding_that_tells_no_size_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    table = pa.table({name: [text] for name, text in zip(HEADINGS, ROW, strict=True)})
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"account": "DELTA_BYTE_ARRAY"})
+    assert faults(path) == [
+        "f.parquet: the column 'account' is written in an encoding that is not read (DELTA_BYTE_ARRAY): write the file anew, as Parquet version 1"
+    ]
