@@ -138,7 +138,8 @@ def _utf_16(data: bytes) -> str:
     even, odd = start[::2].count(0), start[1::2].count(0)
     if len(start) < 4 or max(even, odd) * 4 < len(start) // 2:
         return ""
-    return "utf-16-le" if odd > even else "utf-16-be"
+    form = "utf-16-le" if odd > even else "utf-16-be"
+    return "" if re.search(r"[\x00-\x08\x0e-\x1f\ufffe\uffff]", start.decode(form, "ignore")) else form  # a database, an image
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -31,6 +31,12 @@ def read_parquet(data: bytes, source: str) -> RawTable:
     """The table of a Parquet file. Faults come with the table, none is raised."""
     try:
         loaded = _load(data)
+    except NotImplementedError as error:
+        what = message(
+            "has a column of a type that is not read ({error}): write amounts as decimals or text, and the others as text",
+            error=str(error)[:200],
+        )
+        return _nothing(source, what)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         return _nothing(
             source,

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -238,3 +239,22 @@ def test_an_encoding_that_tells_no_size_is_named(tmp_path: Path) -> None:
     assert faults(path) == [
         "f.parquet: the column 'account' is written in an encoding that is not read (DELTA_BYTE_ARRAY): write the file anew, as Parquet version 1"
     ]
+
+
+def test_whole_numbers_of_128_bits_are_told_as_such(tmp_path: Path) -> None:
+    """As polars writes them; the library that reads Parquet here knows 64."""
+    path = tmp_path / "f.parquet"
+    row = pl.DataFrame({name: [text] for name, text in zip(HEADINGS, ROW, strict=True)})
+    row.with_columns(amount=pl.lit(5, pl.Int128)).write_parquet(path)
+    assert faults(path)[0].startswith(
+        "f.parquet: has a column of a type that is not read (Integers with more than 64 bits not implemented)"
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"SQLite format 3\0\x10\0\1\1\0\x40\x20\x20" + bytes(80), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"]
+)
+def test_what_is_no_text_is_not_called_utf_16(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes(data)
+    assert faults(path) == ["f.csv: is not UTF-8, or not text at all: save it as CSV UTF-8"]
