@@ -20,7 +20,7 @@ from pipeline.capture.source import NOTHING, Content, IdsBetween, Known, Look, T
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.message import message
 
-from .sql_text import DatabaseAddress, missing_columns, newest_of, rows_by_id, unreachable
+from .sql_text import DatabaseAddress, as_text, missing_columns, newest_of, rows_by_id, unreachable
 
 ROWS_A_LOOK = 50_000
 IDS_A_QUERY = 1_000
@@ -65,7 +65,7 @@ class MysqlConnection:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values or None)
             names = [str(column[0]) for column in cursor.description or ()]
-            rows = [[None if value is None else str(value) for value in row] for row in cursor.fetchall()]
+            rows = [[as_text(value) for value in row] for row in cursor.fetchall()]
         return names, rows
 
     def columns(self, tables: Sequence[str]) -> dict[str, list[str]]:

@@ -55,7 +55,7 @@ class PostgresConnection:
                 self._connection = _BoundedConnection.connect(
                     host=address.host, port=address.port, dbname=address.database, user=address.user,
                     password=address.password.get_secret_value() if address.password else None, connect_timeout=address.timeout_s,
-                    sslmode=_TLS[address.tls], sslrootcert=address.ca_file or ("system" if address.tls == "verify" else None), application_name="esep",
+                    sslmode=_TLS[address.tls], sslrootcert=address.ca_file or ("system" if address.tls == "verify" else None), application_name="esep", client_encoding="utf8",
                     options=f"-c statement_timeout={address.timeout_s * 1000} -c TimeZone=UTC -c default_transaction_read_only=on",
                 )  # fmt: skip
             except psycopg.Error as error:

@@ -33,9 +33,19 @@ def rows_by_id(names: Sequence[str], rows: Iterable[Sequence[object]]) -> dict[s
     """Rows whose first column is the id. Values are texts of the server; None where it says NULL."""
     found = {}
     for row in rows:
-        texts = [None if value is None else value if isinstance(value, str) else str(value) for value in row]
+        texts = [as_text(value) for value in row]
         found[texts[0] or ""] = dict(zip(names[1:], texts[1:], strict=True))
     return found
+
+
+def as_text(value: object) -> str | None:
+    """A value as the server's text; None for NULL. Of a binary column its text in UTF-8, or else its bytes as 0x and hexadecimal digits."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return f"0x{value.hex()}"
+    return None if value is None else value if isinstance(value, str) else str(value)
 
 
 def unreachable(address: DatabaseAddress, error: Exception) -> SourceError:

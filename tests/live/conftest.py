@@ -40,6 +40,7 @@ PARTS = {
     "test_kafka_security.py": "Kafka: security",
     "test_kafka_idle.py": "Kafka: writers that were idle",
     "test_source_refusals.py": "Sources on PostgreSQL and MariaDB: what is refused",
+    "test_source_texts.py": "Sources on PostgreSQL and MariaDB: texts that are not UTF-8",
     "test_console_browser.py": "The console in Chromium",
     "test_kafka_contract.py": "Kafka: the log's contract",
     "test_kafka_closer.py": "Kafka: the right to close",
