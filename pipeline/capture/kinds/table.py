@@ -45,7 +45,8 @@ class TableReading:
         yield from self._allocation(row) if row.table == "allocations" else self._payment(row, lookup)
 
     def _allocation(self, row: SeenRow) -> Iterator[Output]:
-        content, asset = row.content, row.content.get("asset") or ""
+        content = _trimmed(row.content)
+        asset = content.get("asset") or ""
         at, amount = instant(content.get("allocated_at")), self._amount(content.get("amount"), asset)
         commission, of = None, content.get("commission_asset") or asset
         if content.get("commission_amount"):
@@ -69,7 +70,8 @@ class TableReading:
                 raise Unreadable(message("state {other} is none of final, pending, void", other=repr(other)))
 
     def _payment(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
-        content, asset, name = row.content, row.content.get("asset") or "", f"payment:{row.row_id}"
+        content, name = _trimmed(row.content), f"payment:{row.row_id}"
+        asset = content.get("asset") or ""
         at, amount = instant(content.get("paid_at")), self._amount(content.get("amount"), asset)
         account, address = _needed(content, "account"), _needed(content, "address")
         payer, state = content.get("payer") or self.payer, content.get("state") or "final"
@@ -96,6 +98,11 @@ class TableReading:
         if asset not in self.decimals:
             raise Unreadable(message("asset {asset} is not in the settings", asset=repr(asset)))
         return units(text, self.decimals[asset])
+
+
+def _trimmed(content: Content) -> Content:
+    """The values without white space around them, as files and the registry have them: a column of CHAR(40) is filled up with it."""
+    return {name: value if value is None else value.strip() for name, value in content.items()}
 
 
 def _needed(content: Content, name: str) -> str:

@@ -124,3 +124,11 @@ def test_a_row_that_the_log_can_not_hold_stops_the_source_and_not_the_log() -> N
     bench.books.tables["allocations"]["x"].pop("document", None)
     bench.step()
     assert sorted(bench.held.rows) == ["books:x", "books:y"]
+
+
+def test_white_space_around_a_value_is_no_part_of_it() -> None:
+    """A column of CHAR(40) is filled up with it; the registry's accounts, and files', are without."""
+    bench = Bench()
+    bench.allocate("x", " 1.5 ", account="acct".ljust(40), asset="BTC     ", state="final   ")
+    bench.step()
+    assert [(row.row.account, row.row.asset, row.row.amount) for row in bench.held.rows.values()] == [("acct", "BTC", 150_000_000)]
