@@ -358,7 +358,13 @@ def amend(
             ]
             table(
                 message("{named} v{version}: {row_count} row(s) differ", named=named, version=draft.version, row_count=draft.row_count),
-                [message("change"), message("cause"), message("allocation"), message("transaction"), message("columns")],
+                [
+                    message("change"),
+                    message("cause"),
+                    message("allocation"),
+                    message("transaction"),
+                    message("columns (base units)"),
+                ],
                 shown,
             )
         if by:
@@ -369,7 +375,15 @@ def amend(
 
 
 def _why(row: DraftedRow) -> str:
-    return message("{cause}, follows {row}", cause=cause_word(row.cause), row=row.follows[:40]) if row.follows else cause_word(row.cause)
+    return (
+        message(
+            "{cause}, follows {row}",
+            cause=cause_word(row.cause),
+            row=" ".join(part[:16] if len(part) == 64 else part for part in row.follows.split(" ")),
+        )
+        if row.follows
+        else cause_word(row.cause)
+    )
 
 
 def sandbox(

@@ -125,8 +125,15 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
 
 def _difference(column: str, was: str, now: str) -> str:
     """What a column of a row said, and what it would say, as the terminal's language writes amounts and days."""
-    write = day_words if column.endswith("_date") else amount_words if column in ("amount", "transfer_amount") else str
-    return f"{column} {write(was)} -> {write(now)}"
+    write = (
+        day_words
+        if column.endswith("_date")
+        else amount_words
+        if column in ("amount", "transfer_amount", "commission_asset_amount")
+        else str
+    )
+    old, new = (write(value) if value else message("(empty)") for value in (was, now))
+    return message("{name} {old} -> {new}", name=column, old=old, new=new)
 
 
 def _print_change(change: MonthChange) -> None:

@@ -108,14 +108,16 @@ def preview(before: Facts, after: Facts, months: Sequence[Month], rules: Rules) 
 def _change(before: Facts, after: Facts, month: Month, rules: Rules) -> MonthChange:
     old, new = enrich_month(before, month, rules), enrich_month(after, month, rules)
     rows = differences(before, after, old.report, new.report, lambda _: new.report)
-    assets = dict(pl.concat([old.report, new.report]).select("allocation_id", "asset").unique().iter_rows())
+    both = pl.concat([old.report, new.report])
+    assets = dict(both.select("allocation_id", "asset").unique().iter_rows())
+    commission_assets = dict(both.select("allocation_id", "commission_asset").drop_nulls().unique().iter_rows())
     was, now = _allocated(old, rules), _allocated(new, rules)
     return MonthChange(
         month=str(month),
         rows_before=old.report.height,
         rows_after=new.report.height,
         row_count=len(rows),
-        rows=[_row(row, assets[row.allocation_id], rules) for row in rows[:MAX_ROWS]],
+        rows=[_row(row, assets[row.allocation_id], commission_assets.get(row.allocation_id), rules) for row in rows[:MAX_ROWS]],
         allocated={
             asset: (was.get(asset, "0"), now.get(asset, "0")) for asset in sorted(was | now) if was.get(asset, "0") != now.get(asset, "0")
         },
@@ -130,11 +132,12 @@ def _allocated(enriched: Enriched, rules: Rules) -> dict[str, str]:
     return {asset: from_units(units, rules.assets[asset].decimals) for asset, units in sums.iter_rows()}
 
 
-def _row(row: DraftedRow, asset: str, rules: Rules) -> RowChange:
-    decimals = rules.assets[asset].decimals
+def _row(row: DraftedRow, asset: str, commission_asset: str | None, rules: Rules) -> RowChange:
+    amounts = {"amount": asset, "transfer_amount": asset, "commission_asset_amount": commission_asset}
 
     def printed(name: str, value: str) -> str:
-        return from_units(int(value), decimals) if name in ("amount", "transfer_amount") and value else value
+        of = amounts.get(name)
+        return from_units(int(value), rules.assets[of].decimals) if of is not None and value else value
 
     if row.change == "changed":
         triples = zip(row.columns, row.before, row.after, strict=True)

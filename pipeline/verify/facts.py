@@ -21,7 +21,7 @@ from pipeline.chains.bitcoin.wire import Tx, time_of
 from pipeline.chains.bitcoin.work import median_times
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.enrich.frames import Facts
-from pipeline.model.message import message
+from pipeline.model.message import counted, message
 
 from .evidence import ProvenTransaction
 from .finding import Finding
@@ -150,8 +150,11 @@ def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
         compared += within.height
         if below := told.height - within.height:
             on_word.append(
-                message(
-                    "{below} {chain} blocks before the oldest header, in which nothing of the pool's is reported", below=below, chain=chain
+                counted(
+                    "{count} {chain} block before the oldest header, in which nothing of the pool's is reported",
+                    "{count} {chain} blocks before the oldest header, in which nothing of the pool's is reported",
+                    below,
+                    chain=chain,
                 )
             )
     return faults, message("{compared} blocks agree with their headers", compared=compared), on_word

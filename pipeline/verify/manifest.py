@@ -22,7 +22,7 @@ from pipeline.enrich.frames import ISSUES
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
 from pipeline.model.issues import IssueCode, Severity
-from pipeline.model.message import joined, message
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
 from pipeline.render.canonical import table_csv
 
@@ -69,7 +69,7 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     waived = sorted({waiver["by"] for waiver in manifest["waivers"]})
     if manifest["waivers"]:
         who = ", ".join(waived[:SHOWN_NAMES]) + (message(" and others") if len(waived) > SHOWN_NAMES else "")
-        words.append(message("{count} waivers, by {who}", count=len(manifest["waivers"]), who=who))
+        words.append(counted("{count} waiver, by {who}", "{count} waivers, by {who}", len(manifest["waivers"]), who=who))
     if named := manifest.get("documents", []):
         words.append(message("{count} document(s), named by their digests (SHA-256): ask the pool for them", count=len(named)))
     if unreadable:

@@ -142,7 +142,7 @@ def test_what_rests_on_the_signers_word_is_listed_and_the_database_is_not_truste
     assert any("no work: not checked" in line for line in told["not_checked"])
     assert not any(line.startswith(("headers", "proofs", "reported transfers", "facts against chain")) for line in told["proved"])
     assert any("finality of bitcoin 6, payout unit of BTC 10000" in line for line in told["on_signers_word"])
-    assert any("1 waivers, by A. Person" in line for line in told["on_signers_word"])
+    assert any("1 waiver, by A. Person" in line for line in told["on_signers_word"])
 
 
 def another_bin(bundle: Path) -> None:

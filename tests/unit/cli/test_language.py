@@ -9,11 +9,14 @@ import pytest
 
 import pipeline.cli
 import pipeline.demo
+from pipeline.cli.closing import _why
 from pipeline.cli.commands import build
 from pipeline.cli.frame import EXIT_CODES, break_line, fail, run, say
 from pipeline.cli.help_texts import epilog, help_messages, translate_help
+from pipeline.cli.imports import _difference
 from pipeline.cli.words import state_word
 from pipeline.closing.submission import State
+from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import Amount, message, text_of
 from pipeline.texts import texts
@@ -147,3 +150,14 @@ def test_long_words_break_at_spaces_within_80_columns(language: str) -> None:
     assert "esep approve 2026-10 --as-frozen" in said and "See what differs" not in said
     lines = break_line(said, 80, hang=2)
     assert len(lines) > 1 and max(map(len, lines)) <= 80
+
+
+def test_a_column_that_would_be_empty_says_so_and_its_amounts_have_the_marks_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _difference("commission_asset_amount", "0.00025638", "") == "commission_asset_amount 0.00025638 -> (empty)"
+    monkeypatch.setenv("ESEP_LANG", "ru")
+    assert texts("ru").tell(_difference("commission_asset_amount", "0.00025638", "")) == "commission_asset_amount 0,00025638 -> (пусто)"
+
+
+def test_a_row_is_followed_by_its_allocation_and_the_beginning_of_its_transaction() -> None:
+    row = DraftedRow(change="added", allocation_id="A2", txid="b" * 64, cause="ledger", follows="A 1 " + "c" * 64)
+    assert _why(row) == "ledger, follows A 1 " + "c" * 16
