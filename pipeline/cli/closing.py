@@ -19,11 +19,10 @@ from pipeline.app.overview import Move, move_of_step
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.app.summary import month_summary
 from pipeline.closing.advance import MonthStatus, append_answer, submit
-from pipeline.closing.causes import cause_word, change_word
+from pipeline.closing.causes import change_word
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State, outcome_words, state_words
-from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.message import counted, joined, message
 from pipeline.model.months import ALMATY, utc_offset
@@ -35,7 +34,7 @@ from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now,
 from .logs import configure_logs
 from .months import print_step
 from .summary import move_words, print_summary
-from .words import differences, state_word
+from .words import cause_of_row, differences, state_word
 
 
 def close(
@@ -349,7 +348,7 @@ def amend(
             shown = [
                 (
                     change_word(row.change),
-                    _why(row),
+                    cause_of_row(row),
                     row.allocation_id,
                     row.txid[:16],
                     joined("; ", differences(row.columns, row.before, row.after)),
@@ -358,13 +357,7 @@ def amend(
             ]
             table(
                 message("{named} v{version}: {row_count} row(s) differ", named=named, version=draft.version, row_count=draft.row_count),
-                [
-                    message("change"),
-                    message("cause"),
-                    message("allocation"),
-                    message("transaction"),
-                    message("columns (base units)"),
-                ],
+                [message("change"), message("cause"), message("allocation"), message("transaction"), message("columns (base units)")],
                 shown,
             )
         if by:
@@ -372,18 +365,6 @@ def amend(
                 outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=print_step)
             say(message("version {version} is frozen", version=outcome.version))
             print_summary(month_summary(app, named), config)
-
-
-def _why(row: DraftedRow) -> str:
-    return (
-        message(
-            "{cause}, follows {row}",
-            cause=cause_word(row.cause),
-            row=" ".join(part[:16] if len(part) == 64 else part for part in row.follows.split(" ")),
-        )
-        if row.follows
-        else cause_word(row.cause)
-    )
 
 
 def sandbox(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.closing.causes import cause_word
 from pipeline.closing.submission import STATE_WORDS, State
+from pipeline.log.events.months import DraftedRow
 from pipeline.model.message import joined, message
 
 from .frame import terminal_words
@@ -23,6 +25,14 @@ def differences(columns: list[str], before: list[str], after: list[str]) -> list
         message("{name}: {old} → {new}", name=name, old=old or message("(empty)"), new=new or message("(empty)"))
         for name, old, new in zip(columns, before, after, strict=True)
     ]
+
+
+def cause_of_row(row: DraftedRow) -> str:
+    """Why a row would change, with the row that it follows from: its allocation, and the beginning of its transaction as the column of transactions has it."""
+    if not row.follows:
+        return cause_word(row.cause)
+    followed = " ".join(part[:16] if len(part) == 64 else part for part in row.follows.split(" "))
+    return message("{cause}, follows {row}", cause=cause_word(row.cause), row=followed)
 
 
 def amount_words(printed: str) -> str:

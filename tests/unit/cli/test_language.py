@@ -9,12 +9,11 @@ import pytest
 
 import pipeline.cli
 import pipeline.demo
-from pipeline.cli.closing import _why
 from pipeline.cli.commands import build
 from pipeline.cli.frame import EXIT_CODES, break_line, fail, run, say
 from pipeline.cli.help_texts import epilog, help_messages, translate_help
 from pipeline.cli.imports import _difference
-from pipeline.cli.words import state_word
+from pipeline.cli.words import cause_of_row, state_word
 from pipeline.closing.submission import State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import SettingsError
@@ -160,4 +159,4 @@ def test_a_column_that_would_be_empty_says_so_and_its_amounts_have_the_marks_of_
 
 def test_a_row_is_followed_by_its_allocation_and_the_beginning_of_its_transaction() -> None:
     row = DraftedRow(change="added", allocation_id="A2", txid="b" * 64, cause="ledger", follows="A 1 " + "c" * 64)
-    assert _why(row) == "ledger, follows A 1 " + "c" * 16
+    assert cause_of_row(row) == "ledger, follows A 1 " + "c" * 16
