@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -87,6 +88,8 @@ def init(  # noqa: PLR0913 - a command's options are its parameters
     path = folder / "esep.toml"
     if path.exists():
         raise SettingsError([message("{path} is there already, and stays as it is", path=path)], source="esep init")
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise SettingsError([message("DIR: {folder} is no folder: name another, or one to be made", folder=folder)], source="esep init")
     is_given = any(value is not None for value in (bin_, name, node, cookie, user, wallet, start, profile, first_month))
     if template or not (is_given or sys.stdin.isatty()):
         _write(path, template_path("esep.toml").read_text(encoding="utf-8"))

@@ -383,6 +383,8 @@ def sandbox(
 
     [dim]esep sandbox --seed 7 --fault timeout --fault duplicate[/dim]
     """
+    if keep is not None:
+        keep.open("a").close()  # that it can be written is known before anything is filed
     stop = threading.Event()
     sandbox = filing_sandbox(now, port=port, seed=seed, share=share / 100, kinds=faults or (), keep=keep)
     with stopped_by_signals(stop), sandbox as server:

@@ -85,7 +85,8 @@ DISK_TROUBLE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), message(_START_AGAIN, what=message("give this user the right to it"))),
     errno.EIO: message(_START_AGAIN, what=message("the disk fails: check it")),
     **dict.fromkeys(
-        (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP), message(_START_AGAIN, what=message("check the path"))
+        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+        message(_START_AGAIN, what=message("check the path")),
     ),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), message(_START_AGAIN, what=message("raise the limit of open files"))),
 }

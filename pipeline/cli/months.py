@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict
 from enum import StrEnum
@@ -168,6 +169,8 @@ def replay(
     """
     settings = settings_of(config)
     named = parse_month(month)
+    if keep is not None and os.path.lexists(keep):
+        raise SettingsError([message("--keep: {keep} is there already: name a new folder", keep=keep)], source="esep replay")
     with App(settings, now) as app:
         events = [event for event in app.months.frozen(named) if version in (None, event.version)]
         if not events:

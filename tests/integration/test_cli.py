@@ -386,7 +386,25 @@ def test_a_file_where_a_folder_should_be_is_told_and_no_defect(frozen: Path, tmp
         assert esep(*command) == 12, command
         shown = printed.readouterr().err
         assert f"{there}: File exists" in shown and "check the path" in shown and "defect" not in shown
+    assert esep("replay", "2026-10", "--keep", there, *config) == 2
+    assert f"--keep: {there} is there already" in printed.readouterr().err
+    assert esep("init", there, "--bin", "201040000013") == 2
+    assert f"DIR: {there} is no folder" in printed.readouterr().err
     assert there.read_text() == "mine"
+
+
+def test_a_place_where_nothing_can_be_made_is_told_and_no_defect(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
+    """`/proc` stands for a disk that is gone: nobody makes a folder in it, not even root."""
+    config = ["--config", frozen / "esep.toml"]
+    for command in (
+        ["render", "2026-10", "--out", "/proc/none", "--language", "en", "--format", "json", *config],
+        ["backup", "/proc/none", *config],
+        ["init", "/proc/none", "--template"],
+        ["sandbox", "--port", "0", "--keep", "/proc/none/filed.jsonl"],
+    ):
+        assert esep(*command) == 12, command
+        shown = printed.readouterr().err
+        assert "/proc/none" in shown and "check the path" in shown and "defect" not in shown
 
 
 def test_a_log_that_is_not_there_is_not_copied_as_an_empty_one(frozen: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
