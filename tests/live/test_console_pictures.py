@@ -138,3 +138,21 @@ def test_the_other_pages_over_the_frozen_month(frozen: Path, tmp_path: Path, chr
         assert photograph(page, address, paths, tmp_path) == []
         page.goto(f"{address}/bring-in")
         assert photograph(page, address, {"bring-in": "/bring-in"}, tmp_path) == [] and troubles == []
+
+
+def test_the_head_takes_one_line_at_1280_pixels_in_every_language(blocked: Path, tmp_path: Path, chromium: Any) -> None:
+    shutil.copytree(blocked, tmp_path / "var")
+    with served(tmp_path / "var", LOOKED_AT) as (address, parts):
+        page, _ = opened(chromium)
+        page.set_viewport_size({"width": 1280, "height": 800})
+        enter(page, address, parts)
+        tall = {}
+        for language in ("kk", "ru", "en"):
+            with page.expect_navigation():
+                page.select_option("select[name=language]", language)
+            for path in ("/", "/bring-in", "/machine", "/deeds", "/users", "/sign-ins", BOARD):
+                page.goto(address + path)
+                height = page.evaluate("document.querySelector('.top').offsetHeight")
+                if height > 50:
+                    tall[language, path] = height
+    assert tall == {}
