@@ -84,12 +84,12 @@ def load_root_key(given: str) -> str:
                         wanted=wanted,
                     )
                 ],
-                source="verify",
+                source="",
             ) from None
         except (ValueError, UnsupportedAlgorithm, VerifyError):
             text = ""
         if not _PUBLIC.fullmatch(text):
-            raise SettingsError([message("--root-key: {given}: is not {wanted}", given=given, wanted=wanted)], source="verify")
+            raise SettingsError([message("--root-key: {given}: is not {wanted}", given=given, wanted=wanted)], source="")
     return text.lower()
 
 

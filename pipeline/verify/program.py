@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace, words: Texts) -> int:
         checks = check_receipt(options.receipt, options.root, options.bundle)
         what = options.receipt
     elif options.bundle is None or options.root is not None:
-        raise SettingsError([message("DIR is needed; --root goes with --receipt")], source="esep-verify")
+        raise SettingsError([message("DIR is needed; --root goes with --receipt")], source="")
     else:
         trusted = load_trusted(options.trust) if options.trust is not None else []
         checks = verify_bundle(

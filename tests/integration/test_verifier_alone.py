@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pipeline.verify.program import main
 from pipeline.verify.receipts import open_receipts
 from tests.forgery.conftest import bundle, honest  # noqa: F401 - fixtures
 from tests.forgery.forger import resealed
@@ -117,6 +118,14 @@ def test_the_file_alone_says_in_a_sentence_what_is_wrong_with_its_arguments(pack
     assert done.returncode == 8 and "No such file or directory" in done.stderr and "Traceback" not in done.stderr
     done = verify(packed, bare, tmp_path, "--no-such-option")
     assert done.returncode == 2 and "--no-such-option" in done.stderr
+
+
+def test_the_program_names_itself_once_before_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESEP_LANG", "en")
+    assert main([]) == 2
+    assert capsys.readouterr().err == "esep-verify: DIR is needed; --root goes with --receipt\n"
+    assert main(["/nowhere", "--root-key", "zzz"]) == 2
+    assert capsys.readouterr().err.startswith("esep-verify: --root-key: zzz: can't be read")
 
 
 def test_the_file_names_the_machine_that_it_is_for(packed: Path, bare: Path, tmp_path: Path) -> None:
