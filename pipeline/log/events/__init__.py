@@ -8,6 +8,7 @@ every list of a `…Columns` has the same length. A reader refuses a schema vers
 from __future__ import annotations
 
 import hashlib
+import inspect
 from functools import cache
 from typing import Any, get_args
 
@@ -110,6 +111,9 @@ def json_schemas() -> dict[str, Any]:
     kinds = [*TOPIC_OF, *KEY_EVENTS, *AUDIT_EVENTS]
     refs, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     del refs
+    for component in components.values():
+        if "description" in component:  # Python 3.13 takes the indentation off docstrings itself
+            component["description"] = inspect.cleandoc(component["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$defs": components,

@@ -74,7 +74,11 @@ class Refusal(BaseModel):
     detail: str
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": Refusal} for code in (400, 401, 403, 404, 409, 422, 503)}
+_REFUSED = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict", 422: "Unprocessable Content", 503: "Service Unavailable",
+}  # fmt: skip
+"""Said here (RFC 9110, section 15): Python's own names differ between its versions, and the document must not."""
+REFUSALS: dict[int | str, dict[str, Any]] = {code: {"model": Refusal, "description": name} for code, name in _REFUSED.items()}
 
 
 @router.get("/months", responses=REFUSALS)

@@ -21,6 +21,12 @@ def test_the_committed_page_is_current(name: str):
     assert (DOCS / name).read_text("utf-8") == pages()[name], "make them anew: python -m pipeline.cli.reference docs"
 
 
+def test_descriptions_have_no_indentation_of_the_code():
+    described = [one["description"] for one in json_schemas()["$defs"].values() if "description" in one]
+    assert any("\n" in text for text in described), "none has two paragraphs"
+    assert not [text for text in described if "\n " in text]
+
+
 def test_events_hold_their_schema_and_broken_ones_do_not():
     validator = jsonschema.Draft202012Validator(json_schemas())
     seen = set()
