@@ -18,7 +18,7 @@ import polars as pl
 
 from pipeline.model.message import message
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import Fault, RawColumn, RawTable
+from pipeline.validate.table import Fault, RawColumn, RawTable, unread
 
 from .encodings import as_utf8, odd_encoding
 from .heading import SEARCHED_ROWS, title_above
@@ -34,15 +34,11 @@ def read_csv(data: bytes, source: str, expected: Collection[str], layout: Layout
     if not faults:
         data, faults = _without_top(data, expected, layout)
     if faults:
-        return _nothing(source, faults)
+        return unread(source, *faults)
     is_quoted = b'"' in data
     table = _read_quoted(data.decode(), source, expected, layout) if is_quoted else _read_plain(data, source, expected, layout)
     table = _with_lost_letters(table, layout)
     return replace(table, odd=(*table.odd, odd)) if odd else table
-
-
-def _nothing(source: str, faults: list[Fault]) -> RawTable:
-    return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], faults)
 
 
 def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from odf.namespaces import NUMBERNS, STYLENS, TABLENS
 
-MAX_COLUMNS = 16_384
+from .sheets import MAX_COLUMNS
+
 _COLUMN_GROUPS = {(TABLENS, kind) for kind in ("table-column-group", "table-header-columns", "table-columns")}
 _CELLS = {(TABLENS, kind) for kind in ("table-cell", "covered-table-cell")}
 

@@ -23,16 +23,15 @@ from odf.table import Table
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked, unread
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
 from .ods_styles import ScaledStyles
-from .sheets import SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .sheets import MAX_COLUMNS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
 RATIO_FROM_BYTES = 16 << 20
-MAX_COLUMNS = 16_384
 MAX_ROWS = 1_048_576
 _CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
 _TRUTHS = re.compile("TRUE|FALSE|ИСТИНА|ЛОЖЬ|АҚИҚАТ|ЖАЛҒАН")
@@ -62,13 +61,9 @@ def read_ods(
         table = _table(sheet_read, source, expected, layout, ScaledStyles(document, sheet_read))
         return replace(table, odd=(*odd, *table.odd))
     except RecursionError:
-        return _refused(source, message("nests its elements too deep: no spreadsheet does; save it anew"))
+        return unread(source, Fault(None, "", message("nests its elements too deep: no spreadsheet does; save it anew")))
     except _UnreadableSpreadsheet as error:
-        return _refused(source, text_of(error))
-
-
-def _refused(source: str, what: str) -> RawTable:
-    return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", what)])
+        return unread(source, Fault(None, "", text_of(error)))
 
 
 class _UnreadableSpreadsheet(Exception):

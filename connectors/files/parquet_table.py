@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.model.message import message
-from pipeline.validate.table import CellType, Fault, RawColumn, RawTable
+from pipeline.validate.table import CellType, Fault, RawColumn, RawTable, unread
 
 MAX_ROWS = 20_000_000
 MAX_UNPACKED_BYTES = 4 << 30
@@ -36,29 +36,23 @@ def read_parquet(data: bytes, source: str) -> RawTable:
             "has a column of a type that is not read ({error}): write amounts as decimals or text, and the others as text",
             error=str(error)[:200],
         )
-        return _nothing(source, what)
+        return unread(source, Fault(None, "", what))
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        return _nothing(
-            source,
-            message(
-                "is not a sound Parquet file: {splitlines}",
-                splitlines=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-            ),
+        what = message(
+            "is not a sound Parquet file: {splitlines}",
+            splitlines=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
         )
+        return unread(source, Fault(None, "", what))
     if isinstance(loaded, str):
-        return _nothing(source, loaded)
+        return unread(source, Fault(None, "", loaded))
     schema, height, read_columns = loaded
     read = iter(read_columns)
     try:
         columns = [_column(field.name, next(read)) if _is_taken(field.type) else _refused(field, height) for field in schema]
     except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
-        return _nothing(source, message("has values that can't be read: {error}", error=str(error)[:200]))
+        return unread(source, Fault(None, "", message("has values that can't be read: {error}", error=str(error)[:200])))
     lines = pl.int_range(1, height + 1, dtype=pl.UInt32, eager=True).alias("line")
     return RawTable(source, None, lines, columns)
-
-
-def _nothing(source: str, what: str) -> RawTable:
-    return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", what)])
 
 
 def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
@@ -84,14 +78,15 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
     if shared := sorted({field.name for field in schema if not _is_taken(field.type)} & set(names)):
         return message("has two columns called {shared}, one of them of another type: rename it", shared=repr(shared[0]))
     texts = [field.name for field in taken if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    if odd := _not_read(metadata, texts):
+    groups = [_encodings(metadata.row_group(group), texts) for group in range(metadata.num_row_groups)]
+    if odd := _not_read(groups):
         return message(
             "the column {column} is written in an encoding that is not read ({encoding}): write the file anew, as Parquet version 1",
             column=repr(odd[0]),
             encoding=odd[1],
         )
     batches, unpacked = [], 0
-    for batch in _batches(data, metadata, names, texts) if names else ():
+    for batch in _batches(data, groups, names, texts) if names else ():
         batch.validate(full=True)
         # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
         unpacked += sum(_written_out_bytes(column) for column in batch.columns)
@@ -103,13 +98,12 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
     return schema, metadata.num_rows, pa.Table.from_batches(batches).columns
 
 
-def _batches(data: bytes, metadata: pq.FileMetaData, names: list[str], texts: list[str]) -> Iterator[pa.RecordBatch]:
-    """The file's rows, texts as dictionaries.
+def _batches(data: bytes, groups: list[dict[str, set[str]]], names: list[str], texts: list[str]) -> Iterator[pa.RecordBatch]:
+    """The file's rows, texts as dictionaries. `groups`: the encodings of each group of rows.
 
     Where a group of rows has a column in the encoding of version 2 that stores each text as it is (`DELTA_LENGTH_BYTE_ARRAY`, as DuckDB writes it), the
     library reads no dictionary: the column is read plainly there, and made one.
     """
-    groups = [_encodings(metadata.row_group(group), texts) for group in range(metadata.num_row_groups)]
     whole = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
     if not any({_AS_IT_IS} in found.values() for found in groups):
         yield from whole.iter_batches(_ROWS_A_BATCH, columns=names, use_threads=False)
@@ -131,10 +125,10 @@ def _encodings(group: pq.RowGroupMetaData, texts: list[str]) -> dict[str, set[st
     return {chunk.path_in_schema: set(chunk.encodings) - {"RLE", "BIT_PACKED"} for chunk in chunks if chunk.path_in_schema in texts}
 
 
-def _not_read(metadata: pq.FileMetaData, texts: list[str]) -> tuple[str, str] | None:
+def _not_read(groups: list[dict[str, set[str]]]) -> tuple[str, str] | None:
     """A column of texts in an encoding that can't be read within bounds, and which; None for none. One that repeats beginnings of texts tells no size."""
-    for group in range(metadata.num_row_groups):
-        for name, found in _encodings(metadata.row_group(group), texts).items():
+    for group in groups:
+        for name, found in group.items():
             if "DELTA_BYTE_ARRAY" in found or (_AS_IT_IS in found and found != {_AS_IT_IS}):
                 return name, ", ".join(sorted(found))
     return None

@@ -12,6 +12,8 @@ from pipeline.texts import N_
 from pipeline.validate.layout import Layout
 from pipeline.validate.table import shown
 
+MAX_COLUMNS = 16_384
+"""Of a sheet."""
 SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[цс]атоши|мбтк)\b|сат(?:оши)?\b"
 """Units smaller than a coin, as a number's format writes them beside it."""
 _SHOWN_LINES = 5

@@ -20,14 +20,13 @@ import polars as pl
 
 from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked
+from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked, unread
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .sheets import SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .sheets import MAX_COLUMNS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
 MAX_ROWS = 1_048_576
-MAX_COLUMNS = 16_384
 _MAX_STRAY_FAULTS = 1_000
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook's dates have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 - the same
@@ -50,7 +49,7 @@ def read_xlsx(
         table = reader.table()
         return replace(table, odd=(*said_hidden_sheet(sheets, place, asked, layout), *table.odd))
     except UnreadableWorkbook as error:
-        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", text_of(error))])
+        return unread(source, Fault(None, "", text_of(error)))
 
 
 @dataclass

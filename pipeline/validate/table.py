@@ -107,6 +107,11 @@ def column_of(table: RawTable, heading: str) -> RawColumn:
     return next(column for column in table.columns if column.heading == heading)
 
 
+def unread(source: str, *faults: Fault) -> RawTable:
+    """What is left of a file that can't be read: no rows, and why."""
+    return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], list(faults))
+
+
 def filter_rows(table: RawTable, is_kept: pl.Series) -> RawTable:
     """The table's rows where `is_kept`."""
     if is_kept.all():
