@@ -26,7 +26,7 @@ from .cells import (
     value_of,
     why_invalid,
 )
-from .columns import CellContext, Column, headings_of, near
+from .columns import CellContext, Column, headings_of, near, no_headings
 from .forms import one_fault
 from .layout import Layout
 from .references import why_no_reference, with_payment_hashes
@@ -161,7 +161,7 @@ def _match(
         if expected[column.name] in absent and (not column.is_nullable or expected.get(column.pair, "") in by_heading)
     ]
     if missing and unknown and not by_heading:
-        hint = message(", or set delimiter") if len(table.columns) == 1 else ""
+        hint = message(", or set delimiter") if len(table.columns) == 1 else no_headings(unknown)
         what = message(
             "none of the headings is known, {unknown} first; expected {expected}: write which is which into {place}, as in {example}{hint}",
             unknown=shown(unknown[0]),

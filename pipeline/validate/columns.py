@@ -6,6 +6,7 @@ In: the settings' mapping of headings. Out: the headings expected, and faults of
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from pipeline.model.rules import Asset
 from .cells import Kind
 from .layout import OWN, Layout
 from .table import shown
+
+_VALUE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}|^[0-9]+[.,][0-9]+$")
+"""What no program writes as a heading of these files: a day, or a number with decimals."""
 
 
 @dataclass(frozen=True)
@@ -134,3 +138,9 @@ def near(word: str, words: Collection[str]) -> str:
     plain = {other.casefold().replace(" ", "_").replace("-", "_"): other for other in words}
     close = difflib.get_close_matches(word.casefold().replace(" ", "_").replace("-", "_"), list(plain), 1, 0.6)
     return message(" (is it {plain}?)", plain=shown(plain[close[0]])) if close else ""
+
+
+def no_headings(headings: Collection[str]) -> str:
+    """A suggestion for a file whose unknown headings look like values; "" where none does."""
+    value = next((text for text in headings if _VALUE.search(text)), None)
+    return message("; {value} looks like a value: if the line of headings is missing, add it above", value=shown(value)) if value else ""

@@ -327,6 +327,14 @@ def test_a_file_without_any_known_heading_is_one_sentence(tmp_path: Path) -> Non
     assert fault.startswith("f:1: none of the headings is known") and fault.endswith("or set delimiter")
 
 
+def test_a_file_without_its_line_of_headings_is_told_so(tmp_path: Path) -> None:
+    headings, row = csv("0.5").split(b"\n", 1)
+    (fault,) = faults(row, tmp_path)
+    assert fault.startswith("f:1: none of the headings is known")
+    assert fault.endswith("looks like a value: if the line of headings is missing, add it above")
+    assert amounts(read(headings + b"\n" + row, tmp_path)) == [50_000_000]
+
+
 def test_merged_cells_and_errors_in_a_column_that_rows_are_chosen_by_are_refused(tmp_path: Path) -> None:
     def book(fill: Callable[[Any], None]) -> bytes:
         def all_of_it(book: xlsxwriter.Workbook, sheet: Any) -> None:
