@@ -28,7 +28,7 @@ from .app import App
 from .closer import sole_closer
 from .issues import IssueView
 from .months import FreezeOutcome, report_digest
-from .previews import Amendment, Preview, changes_between, header_digest, preview_of, told_changes
+from .previews import Amendment, Preview, changes_between, drafted_rows, header_digest, preview_of, told_changes
 from .tasks import Told
 
 
@@ -166,7 +166,8 @@ def amendment(app: App, month: Month, told: Told) -> Amendment:
     positions, frozen = app.log.end(), app.months.frozen(month)
     by = "console" if app.people.are_all_taken else SCHEDULE  # with keys in force it is the program's word
     drafted = app.desk.drafts.draft(month, by=by, reason=message("looked at"), is_amendment=True, is_named=False, on_progress=told.progress)
-    return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions)
+    rows = drafted_rows(app, drafted) if drafted else []
+    return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions, rows)
 
 
 def freeze_amended(app: App, month: Month, shown: Shown, told: Told, *, by: str, reason: str) -> FreezeOutcome:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.assess.month import Assessment
+from pipeline.closing.row_changes import RowAssets, RowChange, row_change
 from pipeline.log.events import content_digest
 from pipeline.log.events.months import Drafted
 from pipeline.log.protocol import Positions
 from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
+from pipeline.store.queries import allocation_assets
 
 from .app import App
 from .months import report_digest
@@ -56,6 +58,17 @@ class Amendment:
     at: int
     positions: Positions
     """How far the log was read at least."""
+    rows: list[RowChange]
+    """The rows of `drafted`."""
+
+
+def drafted_rows(app: App, drafted: Drafted) -> list[RowChange]:
+    """The rows of a draft for people; what an amount is in stands in the ledger where the row does not say it."""
+    with app.stores.current() as store:
+        of = allocation_assets(store.connection, [row.allocation_id for row in drafted.rows if row.change == "changed"])
+    return [
+        row_change(row, RowAssets(*of[row.allocation_id]) if row.change == "changed" else None, app.rules.assets) for row in drafted.rows
+    ]
 
 
 def header_digest(header: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`esep close`, `schedule`, `calendar`, `approve`, `receipt`, `refile`, `amend`, `sandbox`: a month is filed, and corrected."""
+"""`esep close`, `schedule`, `calendar`, `approve`, `receipt`, `refile`, `sandbox`: a month is filed."""
 
 from __future__ import annotations
 
@@ -19,22 +19,20 @@ from pipeline.app.overview import Move, move_of_step
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.app.summary import month_summary
 from pipeline.closing.advance import MonthStatus, append_answer, submit
-from pipeline.closing.causes import change_word
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State, outcome_words, state_words
 from pipeline.model.errors import FilingError, MonthError, SettingsError
-from pipeline.model.message import counted, joined, message
+from pipeline.model.message import counted, message
 from pipeline.model.months import ALMATY, utc_offset
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
 
 from .decisions import ByOption, ReasonOption, parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of, table
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of
 from .logs import configure_logs
-from .months import print_step
 from .summary import move_words, print_summary
-from .words import cause_of_row, differences, state_word
+from .words import state_word
 
 
 def close(
@@ -306,65 +304,6 @@ def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config
             submission_id=event.submission_id,
         )
     )
-
-
-def amend(
-    month: MonthArgument,
-    by: ByOption = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")] = "",
-    as_json: JsonOption = False,
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """Show what changed since a month was frozen, row by row with its cause; with a name and a reason, freeze the further version.
-
-    Causes: reorganisation, chain (blocks that came later), ledger (a restated row), registry (a late row), label, watch (the pool's wallets),
-    rules (parameters in the settings, or a newer edition of the rules: rule 8.4); and where a row's own facts are the same, the row that it follows from.
-    The further version is signed and filed as its own submission that names the one before (rule 8.3); the frozen one is never changed.
-
-    [dim]esep amend 2026-10 --by "A. Person" --reason "licence 77 came late"[/dim]
-    """
-    named = parse_month(month)
-    if by.strip() and not reason.strip():
-        raise SettingsError(
-            [message("--by and --reason: give both to freeze the further version, or none to look at it")], source="esep amend"
-        )
-    with App(settings_of(config), now) as app:
-        by = app.people.decider(by) if reason.strip() else ""
-        with progress(message("comparing with the frozen version")) as on_progress:
-            draft = app.desk.drafts.draft(
-                named,
-                by=by or "esep amend",
-                reason=reason or message("looked at"),
-                is_amendment=True,
-                is_named=bool(by),
-                on_progress=on_progress,
-            )
-        if draft is None:
-            say(message("{named}: the report comes out as it was frozen: there is nothing to amend", named=named))
-            return
-        if as_json:
-            print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
-        else:
-            shown = [
-                (
-                    change_word(row.change),
-                    cause_of_row(row),
-                    row.allocation_id,
-                    row.txid[:16],
-                    joined("; ", differences(row.columns, row.before, row.after)),
-                )
-                for row in draft.rows[:50]
-            ]
-            table(
-                message("{named} v{version}: {row_count} row(s) differ", named=named, version=draft.version, row_count=draft.row_count),
-                [message("change"), message("cause"), message("allocation"), message("transaction"), message("columns (base units)")],
-                shown,
-            )
-        if by:
-            with app.stores.current() as store:
-                outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=print_step)
-            say(message("version {version} is frozen", version=outcome.version))
-            print_summary(month_summary(app, named), config)
 
 
 def sandbox(

@@ -313,7 +313,7 @@ COMMANDS: Final[dict[str, tuple[Entry | Below, ...]]] = {
         ),
         Entry(
             "amend",
-            "closing.amend",
+            "amending.amend",
             "Show what changed since a month was frozen, row by row with its cause; with a name and a reason, freeze the further version.",
         ),
         Entry(

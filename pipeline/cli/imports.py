@@ -27,7 +27,7 @@ from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, print_json, progress, say, settings_of
-from .words import amount_words, day_words
+from .words import amount_words
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
@@ -123,19 +123,6 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
         _print_change(change)
 
 
-def _difference(column: str, was: str, now: str) -> str:
-    """What a column of a row said, and what it would say, as the terminal's language writes amounts and days."""
-    write = (
-        day_words
-        if column.endswith("_date")
-        else amount_words
-        if column in ("amount", "transfer_amount", "commission_asset_amount")
-        else str
-    )
-    old, new = (write(value) if value else message("(empty)") for value in (was, now))
-    return message("{name} {old} -> {new}", name=column, old=old, new=new)
-
-
 def _print_change(change: MonthChange) -> None:
     """What the report of one open month would become."""
     if not change.row_count:
@@ -153,8 +140,7 @@ def _print_change(change: MonthChange) -> None:
     for asset, (before, after) in change.allocated.items():
         say(message("    allocated {asset}: {before} becomes {after}", asset=asset, before=amount_words(before), after=amount_words(after)))
     for row in change.rows[:SHOWN_ROWS]:
-        told = joined(", ", [_difference(*value) for value in row.values]) if row.change == "changed" else row.words
-        say(message("    {change}: {id} {told}", change=change_word(row.change), id=row.allocation_id, told=told), hang=2)
+        say(message("    {change}: {id} {told}", change=change_word(row.change), id=row.allocation_id, told=row.told), hang=2)
     if change.row_count > SHOWN_ROWS:
         say(
             message(

@@ -17,16 +17,6 @@ def state_word(state: str) -> str:
     return message(STATE_WORDS[State(state)])
 
 
-def differences(columns: list[str], before: list[str], after: list[str]) -> list[str]:
-    """What each column of a row said, and what it would say."""
-    if not before or not after:
-        return []
-    return [
-        message("{name}: {old} → {new}", name=name, old=old or message("(empty)"), new=new or message("(empty)"))
-        for name, old, new in zip(columns, before, after, strict=True)
-    ]
-
-
 def cause_of_row(row: DraftedRow) -> str:
     """Why a row would change, with the row that it follows from: its allocation, and the beginning of its transaction as the column of transactions has it."""
     if not row.follows:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
 import polars as pl
@@ -16,15 +15,14 @@ import polars as pl
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.log.events.months import DraftedRow
 from pipeline.model.amounts import from_units
-from pipeline.model.message import Amount, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.validate.ledger import KEYS, LedgerKind
 from pipeline.validate.registry import RegistryKind
 
 from .amend import differences
+from .row_changes import RowAssets, RowChange, row_change
 
 MAX_ROWS = 1000
 """At most this many rows are listed."""
@@ -34,18 +32,6 @@ _ORDER: dict[LedgerKind, tuple[str, ...]] = {
     "openings": ("account", "asset"),
 }
 """The store's order of each kind (`store/queries.sql`)."""
-
-
-@dataclass(frozen=True)
-class RowChange:
-    """One row of a report that is added, removed or changed."""
-
-    change: str
-    allocation_id: str
-    words: str
-    """The row after (added) or before (removed), as text: miner, allocation date, amount, transfer date."""
-    values: list[tuple[str, str, str]]
-    """Of a changed row, each column that differs: (name, before, after); amounts as printed."""
 
 
 @dataclass(frozen=True)
@@ -108,16 +94,16 @@ def preview(before: Facts, after: Facts, months: Sequence[Month], rules: Rules) 
 def _change(before: Facts, after: Facts, month: Month, rules: Rules) -> MonthChange:
     old, new = enrich_month(before, month, rules), enrich_month(after, month, rules)
     rows = differences(before, after, old.report, new.report, lambda _: new.report)
-    both = pl.concat([old.report, new.report])
-    assets = dict(both.select("allocation_id", "asset").unique().iter_rows())
-    commission_assets = dict(both.select("allocation_id", "commission_asset").drop_nulls().unique().iter_rows())
+    shown = rows[:MAX_ROWS]
+    of_shown = pl.concat([old.report, new.report]).filter(pl.col("allocation_id").is_in({row.allocation_id for row in shown}))
+    assets = {id_: RowAssets(*of) for id_, *of in of_shown.select("allocation_id", "asset", "commission_asset").iter_rows()}
     was, now = _allocated(old, rules), _allocated(new, rules)
     return MonthChange(
         month=str(month),
         rows_before=old.report.height,
         rows_after=new.report.height,
         row_count=len(rows),
-        rows=[_row(row, assets[row.allocation_id], commission_assets.get(row.allocation_id), rules) for row in rows[:MAX_ROWS]],
+        rows=[row_change(row, assets[row.allocation_id], rules.assets) for row in shown],
         allocated={
             asset: (was.get(asset, "0"), now.get(asset, "0")) for asset in sorted(was | now) if was.get(asset, "0") != now.get(asset, "0")
         },
@@ -130,33 +116,6 @@ def _allocated(enriched: Enriched, rules: Rules) -> dict[str, str]:
     """Allocated in the month, as printed, by asset."""
     sums = enriched.debts.group_by("asset").agg(pl.col("allocated").sum())
     return {asset: from_units(units, rules.assets[asset].decimals) for asset, units in sums.iter_rows()}
-
-
-def _row(row: DraftedRow, asset: str, commission_asset: str | None, rules: Rules) -> RowChange:
-    amounts = {"amount": asset, "transfer_amount": asset, "commission_asset_amount": commission_asset}
-
-    def printed(name: str, value: str) -> str:
-        of = amounts.get(name)
-        return from_units(int(value), rules.assets[of].decimals) if of is not None and value else value
-
-    if row.change == "changed":
-        triples = zip(row.columns, row.before, row.after, strict=True)
-        return RowChange(row.change, row.allocation_id, "", [(name, printed(name, was), printed(name, now)) for name, was, now in triples])
-    values = {name: printed(name, value) for name, value in zip(row.columns, row.after or row.before, strict=True)}
-    moved = (
-        message("transferred {transfer_date}", transfer_date=date.fromisoformat(values["transfer_date"]))
-        if values["transfer_date"]
-        else message("not transferred")
-    )
-    words = message(
-        "{miner_name}, allocated {allocation_date}, {amount} {asset}, {moved}",
-        miner_name=values["miner_name"],
-        allocation_date=date.fromisoformat(values["allocation_date"]),
-        amount=Amount(values["amount"]),
-        asset=asset,
-        moved=moved,
-    )
-    return RowChange(row.change, row.allocation_id, words, [])
 
 
 def _issues(issues: pl.DataFrame, other: pl.DataFrame) -> list[str]:

@@ -84,6 +84,12 @@ def waivers(connection: duckdb.DuckDBPyConnection, month: str) -> list[Waived]:
     ]  # fmt: skip
 
 
+def allocation_assets(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+    """The asset and the commission's asset of each of these allocations that the ledger has; openings by the ids that rule 6.4 gives them."""
+    rows = connection.execute(statements()["allocation_assets"], {"ids": list(ids)}).fetchall()
+    return {id_: (asset, commission_asset) for id_, asset, commission_asset in rows}
+
+
 def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
     """Every label that a person gave, oldest first."""
     rows = connection.execute(statements()["labels"]).fetchall()

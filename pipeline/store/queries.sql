@@ -90,6 +90,11 @@ SELECT chain, seq, height, hash, time, nodes, answers FROM raw_disagreement WHER
 SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount
 FROM core_allocation ORDER BY allocated_at, allocation_id;
 
+-- allocation_assets: what allocations, and those that openings become, are in, by their ids.
+WITH named AS (SELECT unnest($ids::VARCHAR[]) AS allocation_id)
+SELECT allocation_id, asset, commission_asset FROM core_allocation SEMI JOIN named USING (allocation_id) UNION ALL
+SELECT allocation_id, asset, NULL FROM (SELECT 'opening:' || account || ':' || asset AS allocation_id, asset FROM core_opening) SEMI JOIN named USING (allocation_id);
+
 -- facts.payments: the version in force of each.
 SELECT payment_id, account, asset, address, amount, txid, paid_at, payer FROM core_payment ORDER BY paid_at, payment_id;
 

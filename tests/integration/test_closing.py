@@ -156,6 +156,10 @@ def test_a_restated_ledger_is_drafted_amended_and_filed_as_a_submission_that_nam
     drafted = json.loads(capsys.readouterr().out)
     assert drafted and {row["cause"] for row in drafted} <= {"ledger", "follows"}
     assert any(row["cause"] == "ledger" and row["allocation_id"] == cells[names.index("allocation_id")] for row in drafted)
+    assert esep("amend", "2026-10", "--config", config) == 0
+    told = capsys.readouterr().out
+    was = next(row for row in rows if row.startswith(f"{cells[0]},")).split(",")[at]
+    assert f"Amount: {was} → {cells[at]}" in " ".join(told.split()), "in coins, as the form has it"
     assert esep("amend", "2026-10", "--by", "A. Person", "--config", config) == 2
     assert esep("amend", "2026-10", "--by", "A. Person", "--reason", "restated", "--config", config) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"

@@ -156,6 +156,8 @@ def test_a_further_version_that_was_looked_at_says_when_it_is_old(closed: Parts)
     path = ended(client, client.send_form(f"{BOARD}/preview"))
     page = words(client.get(path))
     assert OLD not in page and "What version 2 would change" in page and closed.app.settings.header()["executor_name"] in page
+    assert "A001016 " in page and " Amount: 0.00858790 → 0.00053644 " in page, "in coins, as the form has it"
+    assert " allocated 2026-10-30, 0.00185486 BTC, not transferred " in page, "a row that comes says what it is"
     seen = fields_of(client, path)
     for wrong, why in (
         ({"header": "0" * 64}, "the form's header"),
