@@ -27,7 +27,7 @@ from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawCo
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
 from .ods_styles import ScaledStyles
-from .sheets import MAX_COLUMNS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
@@ -35,7 +35,6 @@ RATIO_FROM_BYTES = 16 << 20
 MAX_ROWS = 1_048_576
 _CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
 _TRUTHS = re.compile("TRUE|FALSE|ИСТИНА|ЛОЖЬ|АҚИҚАТ|ЖАЛҒАН")
-_MAX_SCALED_FAULTS = 1_000
 _ERRORS = re.compile(r"#.*[!?]|#N/A|#Н/Д|#+|(?:Err|Ошибка|Қате): ?[0-9]+")
 
 
@@ -145,7 +144,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
         if repeated > MAX_ROWS - line or repeated * len(cells) > 5_000_000:
             raise _UnreadableSpreadsheet(message("repeats rows beyond the size of a sheet: save it anew"))
         first, line = line + 1, line + repeated
-        hidden += range(first, line + 1) if _is_hidden(row) else ()
+        is_hidden = _is_hidden(row)
         for at in range(first, line + 1):
             if at <= layout.rows_above:
                 continue
@@ -159,6 +158,8 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
                 if title_fault:
                     raise _UnreadableSpreadsheet(title_fault)
             lines.append(at)
+            if is_hidden:
+                hidden.append(at)
             for number in scaled.columns_of(row) if scaled else ():
                 _tell_scaled(columns.get(number), cells.get(number), f"{column_letters(number)}{at}", at)
             for number, column in columns.items():
@@ -170,6 +171,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
                     at, "", message("has a value in column {column_letters}, which has no heading", column_letters=column_letters(number))
                 )
                 for number in sorted(cells.keys() - columns.keys())
+                if len(faults) < MAX_STRAY_FAULTS
             ]
     if not heading_line:
         raise _UnreadableSpreadsheet(message("is empty: a row of headings is expected"))
@@ -190,13 +192,13 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
         pl.Series("line", lines, dtype=pl.UInt32),
         found,
         faults,
-        odd=said_hidden([at for at in hidden if at in set(lines)]),
+        odd=said_hidden(hidden),
     )
 
 
 def _tell_scaled(column: _Column | None, cell: Cell | None, place: str, line: int) -> None:
     """A number shown in thousands, as `xlsx_table` has it."""
-    if column is None or cell is None or cell[1] not in (CellType.NUMBER, CellType.INEXACT) or len(column.uncertain) >= _MAX_SCALED_FAULTS:
+    if column is None or cell is None or cell[1] not in (CellType.NUMBER, CellType.INEXACT) or len(column.uncertain) >= MAX_STRAY_FAULTS:
         return
     doubt = message(
         "holds {text} and shows it as {shape}: give it a plain number format, and look at its value",

@@ -16,8 +16,9 @@ MAX_COLUMNS = 16_384
 """Of a sheet."""
 SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[цс]атоши|мбтк)\b|сат(?:оши)?\b"
 """Units smaller than a coin, as a number's format writes them beside it."""
+MAX_STRAY_FAULTS = 1_000
+"""So many faults of one kind are told of a sheet."""
 _SHOWN_LINES = 5
-
 
 NO_SHEET = "has no sheet"
 """How the fault of a sheet that is not there begins."""

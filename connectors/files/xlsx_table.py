@@ -23,11 +23,10 @@ from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked, unread
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .sheets import MAX_COLUMNS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
 from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
 MAX_ROWS = 1_048_576
-_MAX_STRAY_FAULTS = 1_000
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook's dates have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 - the same
 
@@ -249,7 +248,7 @@ class _SheetReader:
         if self._is_hidden:
             self._hidden.append(self._row)
         for number, doubt in self._doubts.items():
-            if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
+            if number in self._columns and len(self._columns[number].uncertain) < MAX_STRAY_FAULTS:
                 what = message("the cell {column_letters}{row} {doubt}", column_letters=column_letters(number), row=self._row, doubt=doubt)
                 self._columns[number].uncertain.append(Fault(self._row, self._columns[number].heading, what))
         for number, column in self._columns.items():
@@ -257,7 +256,7 @@ class _SheetReader:
             column.values.append(value)
             column.types.append(kind)
         for number in self._cells.keys() - self._columns.keys():
-            if len(self._faults) < _MAX_STRAY_FAULTS:
+            if len(self._faults) < MAX_STRAY_FAULTS:
                 self._faults.append(
                     Fault(
                         self._row,
@@ -274,7 +273,7 @@ class _SheetReader:
             )
         merged = Merged(int(found[2]), int(found[4]), reference)
         for number in range(_column_number(found[1]), min(_column_number(found[3]), MAX_COLUMNS) + 1):
-            if number in self._columns and len(self._columns[number].merged) < _MAX_STRAY_FAULTS:
+            if number in self._columns and len(self._columns[number].merged) < MAX_STRAY_FAULTS:
                 self._columns[number].merged.append(merged)
 
     def table(self) -> RawTable:
