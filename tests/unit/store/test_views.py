@@ -12,6 +12,7 @@ from pipeline.model.amounts import from_units
 from pipeline.model.months import ALMATY, almaty_date
 from pipeline.store import Store
 from pipeline.store.ingest import Ingest
+from pipeline.store.queries import allocation_assets
 
 from .streams import BIGGEST, CHAIN, Delivery, allocations, example_events, payments
 
@@ -57,6 +58,13 @@ def test_the_greatest_version_of_a_ledger_row_is_in_force(store: Store):
     ]
     assert store.connection.execute("SELECT version, amount FROM core_payment WHERE payment_id = 'P3'").fetchall() == [(2, 6)]
     assert store.connection.execute("SELECT version, amount FROM core_opening").fetchall() == [(2, 71)]
+
+
+def test_what_allocations_are_in_is_told_by_their_ids_and_those_of_openings(store: Store):
+    asked = ["A0000005", "opening:acct000:BTC", "opening:acct000:LTC", "A9999999"]
+    known = store.connection.execute("SELECT asset, commission_asset FROM core_allocation WHERE allocation_id = 'A0000005'").fetchall()[0]
+    assert allocation_assets(store.connection, asked) == {"A0000005": known, "opening:acct000:BTC": ("BTC", None)}
+    assert allocation_assets(store.connection, []) == {}
 
 
 def test_versions_may_arrive_in_any_order_and_with_holes():
