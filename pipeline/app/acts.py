@@ -6,20 +6,17 @@ that the issue rested on. Left out: who may do what (`web`), and approvals (`app
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.closing.advance import MonthStatus, append_answer
-from pipeline.closing.filing import Answer
+from pipeline.closing.advance import MonthStatus
 from pipeline.closing.preview import MonthChange, preview
 from pipeline.closing.steps import SCHEDULE
-from pipeline.closing.submission import state_words
 from pipeline.enrich.frames import SHAPES
 from pipeline.log.events import content_digest
 from pipeline.log.events.months import Labelled, Waived
-from pipeline.model.errors import FilingError, MonthError
+from pipeline.model.errors import MonthError
 from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
 from pipeline.store.facts import read_facts
@@ -231,26 +228,3 @@ def take_due_steps(app: App, told: Told) -> list[MonthStatus]:
     with sole_closer(app.settings):
         app.desk.months.progress = told.step
         return app.desk.look()
-
-
-def note_outcome(app: App, month: Month, outcome: str, *, receipt: str, by: str, reason: str, now: Callable[[], int]) -> None:
-    """Record what a person found out about the newest submission, as `esep receipt` does. Raises FilingError."""
-    answers = {
-        "accepted": Answer("accepted", receipt=receipt or None), "received": Answer("received", receipt=receipt or None),
-        "rejected": Answer("rejected"), "missing": Answer("missing"),
-    }  # fmt: skip
-    diary = app.diary
-    diary.refresh()
-    submission = diary.life(month).submission
-    if submission is None or outcome not in answers:
-        raise FilingError(message("{named} has no submission: esep close makes one when it is due", named=month))
-    if submission.verdict is not None:
-        raise FilingError(
-            message(
-                "{named}: submission {submission_id} is {state} already: it is settled",
-                named=month, submission_id=submission.event.submission_id, state=state_words(submission.state),
-            )
-        )  # fmt: skip
-    append_answer(
-        diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
-    )

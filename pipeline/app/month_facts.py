@@ -1,4 +1,4 @@
-"""Which facts a month is assessed by: all of them, those beside what it begins with, or those that its bundle carries (ADR 25, 27).
+"""Which facts a month is assessed by: all of them, those beside what it begins with, or those that its bundle carries (ADR 25, 27); and months that the log knows nothing of.
 
 Enters: a store, a month, what it begins with. Leaves: facts, or the month's state with them. Left out: reading what else a state has (`months`).
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from pipeline.model.message import message
+from pipeline.model.months import Month, almaty_date
+from pipeline.store.queries import first_fact_at, has_facts
+
 if TYPE_CHECKING:
     from pipeline.assess.month import MonthState
     from pipeline.enrich.frames import Facts
     from pipeline.enrich.opening import Beginning
-    from pipeline.model.months import Month
     from pipeline.store import Store
 
 
@@ -32,3 +35,18 @@ def carrying(store: Store, state: MonthState, month: Month, begins: Beginning | 
 
     facts = dataclasses.replace(state.facts, allocations=read_allocations(store.connection, month))
     return dataclasses.replace(state, facts=facts, opening=begins)
+
+
+def nothing_until(store: Store, month: Month) -> str:
+    """That no block, allocation, payment or opening of the month or of any before it is in the log, in words; "" where there is one, and where the log has none at all."""
+    at = first_fact_at(store.connection)
+    if at is None or at < month.end_at:
+        return ""
+    return message("nothing of {month} or earlier is in the log, whose facts begin on {day}", month=month, day=almaty_date(at))
+
+
+def nothing_of(store: Store, month: Month) -> str:
+    """That no block, allocation or payment of the month itself is in the log, in words; "" where there is one."""
+    if has_facts(store.connection, month.previous.end_at, month.end_at):
+        return ""
+    return nothing_until(store, month) or message("the log has no block, allocation or payment of {month}", month=month)

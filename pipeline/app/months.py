@@ -39,7 +39,7 @@ from pipeline.store.queries import (
 )
 
 from .held import HeldEnrichments
-from .month_facts import carrying, facts_beside
+from .month_facts import carrying, facts_beside, nothing_until
 from .stores import Progress, Stores, no_progress
 
 # What computes is imported where it does: a command that only asks which months there are, or reads what was kept of them, loads no polars.
@@ -139,6 +139,17 @@ class PoolMonths:
         if opening is not None:
             write_checkpoint(store, opening, rules)
 
+    def unknown(self, store: Store, month: Month) -> str:
+        """Why the month is taken for a mistyped one, in words: it lies before all facts, and `closing.first_month` does not ask for it; else ""."""
+        first = self._settings.closing.first_month
+        nothing = "" if first and first <= str(month) else nothing_until(store, month)
+        if not nothing:
+            return ""
+        return message(
+            '{nothing}: is the year right? If an empty report of {month} is really wanted, set first_month = "{month}" in esep.toml, below [closing]',
+            nothing=nothing, month=month,
+        )  # fmt: skip
+
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Write the month's enriched tables into the store, for the analysts' views."""
         from pipeline.store.facts import write_enriched
@@ -230,8 +241,10 @@ class PoolMonths:
             if report_digest(assessed, self._rules) == last.digest:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             state, assessed = self.assess_as_frozen(store, month, self._rules)
-        if last is None:
-            require_closable(month, assessed)  # before anything is written
+        if last is None:  # before anything is written
+            if told := self.unknown(store, month):
+                raise MonthError(told)
+            require_closable(month, assessed)
         else:
             # Compared before anything is written: if nothing changed, nothing in `months` is touched, not even the times of its files.
             if report_digest(assessed, self._rules) == last.digest:
@@ -372,8 +385,8 @@ def month_state(store: Store, month: Month, opening: Beginning | None = None) ->
 
 def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
     """Every month that has allocations, oldest first."""
-    statement = "SELECT DISTINCT strftime(almaty_date(allocated_at), '%Y-%m') FROM core_allocation ORDER BY 1"
-    return [Month.parse(text) for (text,) in connection.execute(statement).fetchall()]
+    statement = "SELECT DISTINCT date_part(['year', 'month'], almaty_date(allocated_at)) AS found FROM core_allocation ORDER BY found"
+    return [Month(found["year"], found["month"]) for (found,) in connection.execute(statement).fetchall()]
 
 
 def report_digest(assessed: Assessment, rules: Rules) -> str:

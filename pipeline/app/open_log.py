@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from connectors.log_sqlite.formats import OldLog, look_at_old_log
 from connectors.log_sqlite.log import SqliteLog
+from connectors.log_sqlite.one_pool import require_pool
 from pipeline.log.lease import Leases, LocalLeases
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.model.message import message
@@ -38,7 +39,8 @@ def kafka_settings_of(settings: Settings) -> KafkaSettings:
 
 
 def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | None = None) -> EventLog:
-    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read. Without `keys` nothing is signed, nor checked.
+    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read, and a file with another pool's events is refused.
+    Without `keys` nothing is signed, nor checked.
 
     A cluster's topics are checked. Raises LogError, SettingsError.
     """
@@ -49,7 +51,14 @@ def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | Non
         require_topics(cluster)
         return KafkaLog(cluster, pool=pool, keys=keys)
     settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteLog(settings.log_path, keys=keys)
+    log = SqliteLog(settings.log_path, keys=keys)
+    try:
+        if pool is not None:
+            require_pool(log, pool)
+    except BaseException:
+        log.close()
+        raise
+    return log
 
 
 def require_log_file(settings: Settings) -> None:

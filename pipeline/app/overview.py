@@ -229,7 +229,7 @@ def month_view(app: App, store: Store, month: Month, assessed: Assessment | None
         changed=changed,
         is_undecided=is_undecided,
         conditions=look.conditions,
-        moves=_moves(app, life, look, now, changed if is_undecided else ""),
+        moves=_moves(app, life, look, now, changed if is_undecided else "", "" if is_frozen else app.months.unknown(store, month)),
     )
 
 
@@ -264,11 +264,13 @@ def outbox_of(app: App, life: Life) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str) -> list[Move]:
-    """Who acts next. Of an open month: a move for each condition that does not hold. `changed`: what a person must decide about."""
+def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str, unknown: str) -> list[Move]:
+    """Who acts next. Of an open month: a move for each condition that does not hold. `changed`: what a person must decide about. `unknown`: why it can't be the month that was meant."""
     month = life.month
     if not life.frozen and now < month.end_at:
         return [Move("nobody", message("the month has not ended"), at=month.end_at)]
+    if unknown:
+        return [Move("you", unknown)]
     if not life.frozen and look.unmet:
         return [_move_of(condition, month) for condition in look.unmet]
     gap = _gap_before(app, month)

@@ -19,9 +19,10 @@ from pipeline.log.protocol import EventLog, Positions
 from pipeline.model.errors import LogError, StoreError, StoreLocked
 from pipeline.model.folders import scratch_folder
 from pipeline.model.journal import Journal
+from pipeline.model.message import message
 from pipeline.store import Store
 from pipeline.store.authenticity import bring_under_keys
-from pipeline.store.queries import last_read, newest_events
+from pipeline.store.queries import key_of_another_pool, last_read, newest_events
 from pipeline.store.step import IngestStep
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class Stores:
         `on_batch` is called for every batch, and last for one that found nothing more to read. `keys` as in `Ingest`.
         """
         end = self._log.end()
+        self._require_pool(store)
         if until is None and (nothing := self._lacks_nothing(store, end, keys)) is not None:
             on_batch(nothing, end)
             return 0
@@ -200,6 +202,18 @@ class Stores:
         last = ingest.catch_up()
         on_batch(last, end)
         return events + step.events + last.events
+
+    def _require_pool(self, store: Store) -> None:
+        """Raises StoreError when the store was filled for another pool: of a cluster's log this pool's part alone is read."""
+        pool = self._settings.pool.key
+        other = key_of_another_pool(store.connection, pool)
+        if other is not None:
+            raise StoreError(
+                message(
+                    "the store {path} was filled for pool {other}, and the settings have pool.key = {pool}: set pool.key back, or give pool {pool} a var of its own",
+                    path=self._settings.store.path, other=repr(other), pool=repr(pool),
+                )
+            )  # fmt: skip
 
     def _lacks_nothing(self, store: Store, end: Positions, keys: LogKeys | Literal["as the log"] | None) -> IngestStep | None:
         """What a step of ingest finds when the store is filled to the log's end: nothing. None when there may be something to read."""

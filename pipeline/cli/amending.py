@@ -13,7 +13,7 @@ from pipeline.closing.causes import change_word
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 
-from .decisions import ByOption, parse_month
+from .decisions import ByOption, parse_month, require_reason
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, settings_of, table
 from .months import print_step
 from .summary import print_summary
@@ -42,6 +42,8 @@ def amend(
         raise SettingsError(
             [message("--by and --reason: give both to freeze the further version, or none to look at it")], source="esep amend"
         )
+    if reason.strip():
+        require_reason(reason, "esep amend")
     with App(settings_of(config), now) as app:
         by = app.people.decider(by) if reason.strip() else ""
         with progress(message("comparing with the frozen version")) as on_progress:

@@ -15,11 +15,11 @@ from pipeline.app import approval
 from pipeline.app.app import App
 from pipeline.app.closer import sole_closer
 from pipeline.app.desk import CalendarEntry
+from pipeline.app.outcome import OUTCOMES, note_outcome
 from pipeline.app.overview import Move, move_of_step
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.app.summary import month_summary
-from pipeline.closing.advance import MonthStatus, append_answer, submit
-from pipeline.closing.filing import Answer
+from pipeline.closing.advance import MonthStatus, submit
 from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State, outcome_words, state_words
 from pipeline.model.errors import FilingError, MonthError, SettingsError
@@ -28,7 +28,7 @@ from pipeline.model.months import ALMATY, utc_offset
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
 
-from .decisions import ByOption, ReasonOption, parse_month
+from .decisions import ByOption, ReasonOption, parse_month, require_reason
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of
 from .logs import configure_logs
 from .summary import move_words, print_summary
@@ -186,6 +186,7 @@ def approve(
     [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
     """
     named = parse_month(month)
+    require_reason(reason, "esep approve")
     with App(settings_of(config), now) as app:
         by = app.people.decider(by)
         with progress(message("comparing with the frozen version")):
@@ -224,38 +225,18 @@ def receipt(
     [dim]esep receipt 2026-10 accepted --receipt 123-456 --by "A. Person" --reason "handed in at the counter"[/dim]
     """
     named = parse_month(month)
-    answers: dict[str, Answer] = {
-        "accepted": Answer("accepted", receipt=number), "received": Answer("received", receipt=number),
-        "rejected": Answer("rejected"), "missing": Answer("missing"),
-    }  # fmt: skip
-    if outcome not in answers:
+    if outcome not in OUTCOMES:
         raise SettingsError(
-            [message("OUTCOME: {outcome}: say one of {answers}", outcome=repr(outcome), answers=", ".join(answers))],
-            source="esep receipt",
+            [message("OUTCOME: {outcome}: say one of {answers}", outcome=repr(outcome), answers=", ".join(OUTCOMES))], source="esep receipt"
         )
+    require_reason(reason, "esep receipt")
     with App(settings_of(config), now) as app:
-        by = app.people.decider(by)
-        diary = app.desk.diary
-        diary.refresh()
-        submission = diary.life(named).submission
-        if submission is None:
-            raise FilingError(message("{named} has no submission: esep close makes one when it is due", named=named))
-        if submission.verdict is not None:
-            raise FilingError(
-                message(
-                    "{named}: submission {submission_id} is {state} already: it is settled",
-                    named=named,
-                    submission_id=submission.event.submission_id,
-                    state=state_words(submission.state),
-                )
-            )
-        append_answer(
-            diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
-        )
+        submission = note_outcome(app, named, outcome, receipt=number or "", by=app.people.decider(by), reason=reason)
     say(
         message(
-            "noted: {named}, submission {submission_id}: {outcome}",
+            "noted: {named} v{version}, submission {submission_id}: {outcome}",
             named=named,
+            version=submission.event.version,
             submission_id=submission.event.submission_id,
             outcome=outcome_words(outcome),
         )
@@ -271,12 +252,15 @@ def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config
     [dim]esep refile 2026-10 --by "A. Person" --reason "the period's field had another name"[/dim]
     """
     named = parse_month(month)
+    require_reason(reason, "esep refile")
     with App(settings_of(config), now) as app:
         by = app.people.decider(by)
         desk = app.desk
         desk.diary.refresh()
         life = desk.diary.life(named)
         last = life.submission
+        if not life.version:
+            raise FilingError(message("{named} is not frozen yet: there is nothing to file again", named=named))
         if last is None or last.event.version != life.version or last.state is not State.REJECTED:
             raise FilingError(
                 message(

@@ -184,5 +184,11 @@ def parse_month(text: str) -> Month:
         raise SettingsError([message("MONTH: {error}", error=text_of(error))], source="") from None
 
 
+def require_reason(reason: str, command: str) -> None:
+    """Raises SettingsError for a reason that says nothing."""
+    if faults := _reason_faults(reason):
+        raise SettingsError(faults, source=command)
+
+
 def _reason_faults(reason: str) -> list[str]:
     return [message("--reason: give a reason that an auditor can follow")] if len(reason.strip()) < 3 else []

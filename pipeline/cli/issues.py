@@ -10,6 +10,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.issues import IssueGroup, IssueView
 from pipeline.app.issues_kept import groups_of_month
+from pipeline.app.month_facts import nothing_of
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
@@ -49,11 +50,14 @@ def issues(
         with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
+            nothing = nothing_of(store, named)
             groups = groups_of_month(app, store, named, only=only, edition=app.rules.edition if is_next else None, asks_chain=not as_json)
     if as_json:
         print_json(_rows(groups))
         return
     print_issues(named, groups, config, limit=None if shows_all or code else SHOWN)
+    if nothing:
+        say(message("{nothing}: there are no facts in which an issue could show (esep status {month})", nothing=nothing, month=named))
 
 
 def _rows(groups: list[IssueGroup]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from pipeline.verify.receipts import check_receipt
 from pipeline.verify.shapes import read_manifest
 from pipeline.verify.signatures import load_trusted
 
-from .decisions import ByOption, parse_month
+from .decisions import ByOption, parse_month, require_reason
 from .frame import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -71,6 +71,8 @@ def freeze(
     """
     settings = settings_of(config)
     named = parse_month(month)
+    if reason.strip():
+        require_reason(reason, "esep freeze")
     with App(settings, now) as app:
         by = app.people.decider(by)
         app.decisions.record_settings_labels()

@@ -202,6 +202,14 @@ def pools_of(paths: list[Path]) -> dict[str, Settings]:
                         key=repr(other.pool.key),
                     )
                 )
+            if not settings.log.startswith("kafka:") and settings.log_path.resolve() == other.log_path.resolve():
+                faults.append(
+                    message(
+                        "{path}: log: is the log of pool {key} too: a log in a file is one pool's, give each pool a var of its own",
+                        path=path,
+                        key=repr(other.pool.key),
+                    )
+                )
             if settings.metrics.listen != other.metrics.listen:
                 faults.append(
                     message(

@@ -324,7 +324,12 @@ def _receipt(tree: Any, path: str) -> str | None:
     if not found or isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip()
-    return text if text.lower() not in _NO_RECEIPT and len(text) <= MOST_RECEIPT_CHARACTERS else None
+    return text if is_receipt(text) else None
+
+
+def is_receipt(text: str) -> bool:
+    """Whether a text says something as a receipt: `false`, `null`, `0`, `none` and the like do not."""
+    return text.lower() not in _NO_RECEIPT and len(text) <= MOST_RECEIPT_CHARACTERS
 
 
 def _words(tree: Any, path: str) -> str:

@@ -78,10 +78,10 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
     found: list[Notice] = []
     if now < status.month.end_at:
         return found
-    if not life.frozen and step.act is Act.FACTS:
+    if not life.frozen and (step.act is Act.FACTS or status.unmet):
         what = joined("\n", [message("- {line}", line=line) for line in status.unmet]) or step.why
         found.append(Notice(f"blocked:{month}:{_digest(what)}", message("{month} can't close yet", month=month), what))
-    if not life.frozen and step.act is Act.PERSON:
+    elif not life.frozen and step.act is Act.PERSON:
         found.append(
             Notice(
                 f"closable:{month}",

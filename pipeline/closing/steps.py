@@ -198,7 +198,8 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
             command=f"esep freeze {life.month} --by NAME" if unmet == [] and plan.first_month is None else "",
         )
     if unmet is None or unmet:
-        return Step(Act.FACTS, joined("; ", unmet or [message("the conditions were not evaluated yet")]))
+        open_ones = joined("; ", unmet or [message("the conditions were not evaluated yet")])
+        return Step(Act.FACTS, message("it can't close yet, as this does not hold: {conditions}", conditions=open_ones))
     if not plan.freezes_by_itself:
         return Step(
             Act.PERSON,

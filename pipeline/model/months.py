@@ -24,8 +24,8 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`2026-10`. Raises ValueError for anything else."""
-        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
+        """`2026-10`, of the years 2 to 9998, which have months beside them. Raises ValueError for anything else."""
+        if not re.fullmatch(r"(?!000[01]|9999)[0-9]{4}-(0[1-9]|1[0-2])", text):
             raise ValueError(message("{text} is not a month: write it as 2026-10", text=repr(text)))
         return cls(int(text[:4]), int(text[5:]))
 

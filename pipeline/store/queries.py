@@ -192,6 +192,24 @@ def frozen_months(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [month for (month,) in connection.execute(statements()["frozen_months"]).fetchall()]
 
 
+def key_of_another_pool(connection: duckdb.DuckDBPyConnection, pool: str) -> str | None:
+    """The key of another pool than `pool` whose events the store was filled with; None where there is none."""
+    rows = connection.execute(statements()["key_of_another_pool"], {"pool": pool}).fetchall()
+    return str(rows[0][0]) if rows else None
+
+
+def first_fact_at(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The instant, Unix seconds, of the first block, allocation, payment or opening; None where there is none. A chain's genesis block does not count."""
+    (at,) = connection.execute(statements()["first_fact_at"]).fetchall()[0]
+    return None if at is None else int(at)
+
+
+def has_facts(connection: duckdb.DuckDBPyConnection, start_at: int, end_at: int) -> bool:
+    """Whether there is a block, an allocation or a payment from `start_at` on and before `end_at`, Unix seconds."""
+    (found,) = connection.execute(statements()["has_facts"], {"start_at": start_at, "end_at": end_at}).fetchall()[0]
+    return bool(found)
+
+
 def chain_state(connection: duckdb.DuckDBPyConnection) -> dict[str, ChainTip]:
     """The tip of each chain, by chain."""
     return {row[0]: ChainTip(*row) for row in connection.execute(statements()["chain_tips"]).fetchall()}

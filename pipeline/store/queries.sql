@@ -163,6 +163,21 @@ SELECT event FROM raw_frozen WHERE month = $month ORDER BY version, log_offset;
 -- frozen_months: every month of which a version is frozen.
 SELECT DISTINCT month FROM raw_frozen ORDER BY month;
 
+-- first_fact_at: the instant, Unix seconds, of the first fact in force of any kind. A chain's genesis block has a date of its own that says of no month that it was followed.
+SELECT min(first_at) FROM (
+    SELECT min(time) AS first_at FROM core_block WHERE height > 0
+    UNION ALL SELECT min(allocated_at) // 1000000 FROM core_allocation
+    UNION ALL SELECT min(paid_at) // 1000000 FROM core_payment
+    UNION ALL SELECT min(owed_at) // 1000000 FROM core_opening);
+
+-- has_facts: whether a block, an allocation or a payment in force has an instant from `start_at` on and before `end_at`, Unix seconds.
+SELECT EXISTS (SELECT 1 FROM core_block WHERE height > 0 AND time >= $start_at AND time < $end_at)
+    OR EXISTS (SELECT 1 FROM core_allocation WHERE allocated_at >= $start_at::BIGINT * 1000000 AND allocated_at < $end_at::BIGINT * 1000000)
+    OR EXISTS (SELECT 1 FROM core_payment WHERE paid_at >= $start_at::BIGINT * 1000000 AND paid_at < $end_at::BIGINT * 1000000);
+
+-- key_of_another_pool: the pool whose events the store has read, where it is not `pool`: an event's key begins with its pool's, and one event tells.
+SELECT split_part(key, '/', 1) AS other FROM (SELECT key FROM raw_event LIMIT 1) WHERE other <> $pool;
+
 -- chain_tips: the newest event and block of each chain; network is that of the newest watch list.
 SELECT t.chain, w.network, t.seq, t.height, t.hash, b.time, b.mediantime
 FROM raw_chain_tip t LEFT JOIN raw_block b ON b.chain = t.chain AND b.hash = t.hash LEFT JOIN core_watch w ON w.chain = t.chain

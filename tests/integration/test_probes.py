@@ -129,6 +129,7 @@ def test_status_shows_how_far_the_copy_is_behind(tmp_path: Path, capsys: pytest.
     [
         (('key = "beta"', 'key = "alpha"'), "pool.key: 'alpha' is another file's too"),
         (("var-beta", "var-alpha"), "is the store of pool 'alpha' too"),
+        (('log = "sqlite:log', 'log = "sqlite:../var-alpha/log'), "log: is the log of pool 'alpha' too"),
         (("[pool]", '[metrics]\nlisten = "127.0.0.1:1"\n[pool]'), "metrics.listen: differs from that of pool 'alpha'"),
     ],
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from pipeline.app.acts import Shown, amendment, freeze_amended, freeze_previewed, note_outcome, preview_month, take_due_steps
+from pipeline.app.acts import Shown, amendment, freeze_amended, freeze_previewed, preview_month, take_due_steps
 from pipeline.app.life_view import file_of, life_view, reached
+from pipeline.app.outcome import note_outcome
 from pipeline.app.previews import Amendment, Preview, changes_since, header_digest, is_later
 from pipeline.app.reading import Snapshot
 from pipeline.log.events.months import Drafted
@@ -116,11 +117,11 @@ def stepped(month: MonthPath, parts: Console, viewer: AsFiler) -> Response:
 @router.post("/months/{month}/outcome")
 def noted(
     month: MonthPath, parts: Console, viewer: AsDecider, reason: Reason,
-    outcome: Annotated[str, Form(pattern="^(accepted|rejected|received|missing)$")], receipt: Annotated[str, Form(max_length=1000)] = "",
+    outcome: Annotated[Literal["accepted", "rejected", "received", "missing"], Form()], receipt: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     """Record what the person found out about the newest submission."""
     by = parts.app.people.decider(viewer.person)
-    note_outcome(parts.app, month, outcome, receipt=receipt.strip(), by=by, reason=reason.strip(), now=parts.app.now)
+    note_outcome(parts.app, month, outcome, receipt=receipt, by=by, reason=reason.strip())
     parts.await_shown()
     return RedirectResponse(f"/months/{month}/close", 303)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connectors.standins.log_memory import MemoryLog
+from pipeline.closing.advance import Closing
 from pipeline.closing.calendar import Plan, almaty_at, due_at
 from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Notice, deliver, notices_of, notices_of_key
@@ -52,6 +53,20 @@ def test_each_trouble_has_its_notice() -> None:
     assert names(Bundles(other, MONTH), FilingService(), other, almaty_at(day, 12), Plan(freezes_by_itself=False)) == ["closable"]
     third = MemoryLog()
     assert names(Bundles(third, MONTH), FilingService(), third, almaty_at(day, 12), Plan(approvals=1)) == ["person"]
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(first_month=MONTH, freezes_by_itself=False)], ids=["no first month", "a person freezes"])
+def test_a_month_that_can_not_close_is_not_told_as_one_that_can(plan: Plan) -> None:
+    log = MemoryLog()
+    bundles = Bundles(log, MONTH, open_conditions={str(MONTH): ["ledger complete: never"]})
+    at = almaty_at(MONTH.next.first, 12)
+    (status,) = [s for s in Closing(Diary(log, POOL), POOL, plan, bundles, FilingService(), None).advance(at) if s.month == MONTH]
+    (notice,) = notices_of([status], plan, at)
+    assert (notice.name.split(":")[0], notice.subject, notice.text) == ("blocked", "2026-10 can't close yet", "- ledger complete: never")
+    bundles.open_conditions = {}
+    (status,) = [s for s in Closing(Diary(log, POOL), POOL, plan, bundles, FilingService(), None).advance(at) if s.month == MONTH]
+    (notice,) = notices_of([status], plan, at)
+    assert (notice.name, notice.subject) == ("closable:2026-10", "2026-10 can close"), "told when it can, and not before"
 
 
 class Holder:

@@ -1,0 +1,30 @@
+"""An embedded log is one pool's: whoever reads it takes all that it holds for that pool's.
+
+Enters: an open log, the pool's key. Leaves: nothing, or a refusal that names the other pool. An event's key begins with its pool's.
+"""
+
+from __future__ import annotations
+
+from pipeline.log.protocol import TOPICS
+from pipeline.model.errors import LogError
+from pipeline.model.message import message
+
+from .log import SqliteLog
+
+_NEXT_KEY = "SELECT min(key) FROM event WHERE topic = ? AND key > ?"
+"""One step in the index of topics and keys, of which there are a few."""
+
+
+def require_pool(log: SqliteLog, pool: str) -> None:
+    """Raises LogError when the log holds events of another pool, or can't be read."""
+    with log._translate_errors("read"), log._lock:
+        for topic in TOPICS:
+            key = ""
+            while (key := log._connection.execute(_NEXT_KEY, (topic, key)).fetchone()[0]) is not None:
+                if (other := str(key).partition("/")[0]) != pool:
+                    raise LogError(
+                        message(
+                            "{path} is the log of pool {other}, and the settings have pool.key = {pool}: a pool keeps the key that its log began with, or its months would be frozen and filed a second time. Set pool.key back, or give pool {pool} a var and a log of its own",
+                            path=log.path, other=repr(other), pool=repr(pool),
+                        )
+                    )  # fmt: skip
