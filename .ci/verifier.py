@@ -19,6 +19,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from pipeline.texts import LANGUAGES, texts  # noqa: E402 - of this tree
+from pipeline.verify.unpacking import SENTENCES  # noqa: E402
+
 ROOMS = ("model", "texts", "chains", "log", "render", "enrich", "signing", "assess", "verify")
 """What `pipeline.verify` imports from; .importlinter's contracts keep the rest out."""
 PACKAGES = (
@@ -37,7 +41,7 @@ _LEFT_OUT = re.compile(
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 START = '''"""Esep's verifier in one file: unpacks itself into a temporary folder, runs there apart from all that is installed, and leaves nothing behind."""
-import json, subprocess, sys, sysconfig, tempfile, zipfile
+import json, os, subprocess, sys, sysconfig, tempfile, zipfile, zlib
 
 RUN = (
     "import sys, zoneinfo; sys.path.insert(0, sys.argv.pop(1)); zoneinfo.reset_tzpath(to=());"
@@ -45,21 +49,36 @@ RUN = (
 )
 
 
+def refused(told, code, name, **values):
+    """Say in the reader's language why nothing was checked; the exit code."""
+    said = [os.environ.get(one, "").strip() for one in ("ESEP_LANG", "LC_ALL", "LC_MESSAGES", "LANG")]
+    language = next((one for one in said if one), "").lower()[:2]
+    words = told["words"].get(language if sys.version_info[0] > 2 else "en") or told["words"]["en"]
+    sys.stderr.write("esep-verify: " + words[name].format(**values) + "\\n")
+    return code
+
+
 def start():
     with zipfile.ZipFile(sys.argv[0]) as packed:
-        wanted = json.loads(packed.read("verifier.json"))
-        found = {"python": "%d.%d" % sys.version_info[:2], "platform": sysconfig.get_platform()}
-        if found != {name: wanted[name] for name in found}:
-            sys.exit(
-                "esep-verify: this file is for Python %s on %s, and this is Python %s on %s: run it there, or make one here with 'make verifier'"
-                % (wanted["python"], wanted["platform"], found["python"], found["platform"])
-            )
-        with tempfile.TemporaryDirectory(prefix="esep-verifier-") as folder:
-            packed.extractall(folder, [name for name in packed.namelist() if name.startswith("lib/")])
-            try:
-                return subprocess.run([sys.executable, "-I", "-S", "-B", "-c", RUN, folder + "/lib"] + sys.argv[1:]).returncode
-            except KeyboardInterrupt:
-                return 130
+        told = json.loads(packed.read("verifier.json"))
+        found, platform = "%d.%d" % sys.version_info[:2], sysconfig.get_platform()
+        if (found, platform) != (told["python"], told["platform"]):
+            names = {"wanted": told["python"], "wanted_platform": told["platform"], "found": found, "found_platform": platform}
+            return refused(told, 1, "other", **names)
+        size = sum(one.file_size for one in packed.infolist()) >> 20
+        try:
+            with tempfile.TemporaryDirectory(prefix="esep-verifier-") as folder:
+                if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+                    return refused(told, 12, "no programs", folder=tempfile.gettempdir())
+                packed.extractall(folder, [name for name in packed.namelist() if name.startswith("lib/")])
+                code = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", RUN, folder + "/lib"] + sys.argv[1:]).returncode
+                return code if code >= 0 else refused(told, 128 - code, "ended", number=-code)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            return refused(told, 12, "damaged", file=sys.argv[0], error=error)
+        except OSError as error:
+            return refused(told, 12, "no place", folder=tempfile.gettempdir() if tempfile.tempdir else "/tmp", size=size, error=error.strerror or error)
+        except KeyboardInterrupt:
+            return 130
 
 
 if __name__ == "__main__":
@@ -116,6 +135,7 @@ def pack(target: Path, level: int) -> None:
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
         "platform": sysconfig.get_platform(),
         "packages": {name: package.version for name, package in sorted(packages.items())},
+        "words": {language: {name: texts(language).gettext_plain(said) for name, said in SENTENCES.items()} for language in LANGUAGES},
     }
     metadata = f"Metadata-Version: 2.1\nName: esep\nVersion: {version('esep')}\n"
     with target.open("wb") as file:

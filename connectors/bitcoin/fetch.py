@@ -17,6 +17,7 @@ import msgspec
 
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
+from pipeline.model.message import message
 
 from .errors import BEING_INDEXED, AnswerUnreadable, BlockNotThere, ChainMoved, IndexBeingBuilt, NodeBusy, NotOffered, RpcError
 from .node import rest_body
@@ -187,7 +188,11 @@ class Fetcher:
                 if BEING_INDEXED in error.text.lower():
                     raise IndexBeingBuilt(self._connection.name, None) from error
                 raise NotOffered(
-                    f"the node at {self._connection.name} can't look up a transaction that a block spends ({error.text}): start it with txindex=1"
+                    message(
+                        "the node at {node} can't look up a transaction that a block spends ({text}): start it with txindex=1",
+                        node=self._connection.name,
+                        text=error.text,
+                    )
                 ) from error
             for txid, text in zip(part, texts, strict=True):
                 try:

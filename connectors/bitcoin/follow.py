@@ -22,10 +22,11 @@ import time
 from collections.abc import Callable, Collection
 
 from pipeline.chains.bitcoin.wire import TxOutput
-from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.follow.nodes import Nodes
+from pipeline.follow.waits import below_log, start_not_reached, synchronising
 from pipeline.log.events.chain import (
     Transaction,
     Watch,
@@ -114,10 +115,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             state, self._node, self.key, node_height=status.blocks, node_hash=status.bestblockhash, is_behind=self._node.is_syncing(status)
         )
         if fork is None:
-            return Waiting(
-                f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}: it lags, synchronises, or was restored from "
-                "an older copy; waiting for it"
-            )
+            return below_log(self._node.name, status.blocks, state.height)
         if fork < state.height:
             self._confirm_reorganisation()
         assert self._watch_list is not None
@@ -130,11 +128,9 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
     def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
         if status.blocks < state.start_height - 1:
-            return Waiting(f"the node at {self._node.name} is at height {status.blocks}; reading starts at {state.start_height}")
+            return start_not_reached(self._node.name, status.blocks, state.start_height)
         if status.initialblockdownload and status.headers > status.blocks:
-            return Waiting(
-                f"the node at {self._node.name} is in its initial block download, at block {status.blocks} of the {status.headers} it knows of: following it"
-            )
+            return synchronising(self._node.name, status.blocks, status.headers)
         return Idle(state.height)
 
     def _follow(self, state: ChainState, choice: Choice, fork: int, status: NodeStatus) -> Step:

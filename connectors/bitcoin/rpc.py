@@ -20,6 +20,7 @@ from connectors.transport.client import NodeAddress, NodeClient, basic
 from connectors.transport.json_rpc import Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 
 from .errors import (
@@ -75,7 +76,7 @@ class Credentials:
                 message(
                     "the node's cookie file {cookie_path} can't be read ({strerror}): give this user the right to",
                     cookie_path=self.cookie_path,
-                    strerror=error.strerror,
+                    strerror=system_words(error),
                 )
             ) from error
         before, self._cookie = self._cookie, basic(content)
@@ -156,7 +157,7 @@ class NodeConnection:
                     method=method,
                 )
             )
-        if status in (429, 503):
+        if status in (429, 502, 503, 504):
             said = content[:200].decode(errors="replace").strip()
             raise NodeBusy(
                 message(

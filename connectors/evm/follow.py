@@ -19,11 +19,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.chains.evm.address import to_checksum
-from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step
 from pipeline.follow.coverage import NOTHING, content_digest
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.follow.nodes import Nodes
+from pipeline.follow.waits import below_log, start_not_reached, synchronising
 from pipeline.log.events.chain import Balances, ChainEvent, Transaction, Watch
 from pipeline.log.protocol import EventLog
 from pipeline.model.journal import Journal
@@ -138,13 +139,11 @@ class EvmConnector(Follower[ChainState, Rescan]):
             self._write(state, [self._watch_event(0, self._wallets, call_tracing)])
             self._use(self._wallets)
         if status.height < state.start_height - 1:
-            return Waiting(f"the node at {self._node.name} is at height {status.height}; reading starts at {state.start_height}")
+            return start_not_reached(self._node.name, status.height, state.start_height)
         is_on_our_chain = status.height <= state.height and state.hash_at(status.height) in (status.hash, None)
         fork = find_fork(state, self._node, self.key, node_height=status.height, node_hash=status.hash, is_behind=is_on_our_chain)
         if fork is None:
-            return Waiting(
-                f"the node at {self._node.name} is at height {status.height}, below the log's {state.height}: waiting for it to catch up"
-            )
+            return below_log(self._node.name, status.height, state.height)
         if fork < state.height:
             self._confirm_reorganisation()
         assert self._watch_list is not None and state.watch is not None
@@ -169,8 +168,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
         if status.syncing is not None:
-            current, highest = status.syncing
-            return Waiting(f"the node at {self._node.name} is synchronising, at block {current} of {highest}: following it")
+            return synchronising(self._node.name, *status.syncing)
         return Idle(state.height)
 
     def _next_last(self, fork: int, status: NodeStatus) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.log.events.chain import Transaction
 from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .answers import RawHeader
 from .errors import ChainMoved, NotOffered
@@ -52,8 +53,11 @@ class InternalTransferFinder:
         if watching.traces is None:
             if contracts:
                 raise NotOffered(
-                    f"the watched address {min(contracts)} is a contract, and the node at {self._node.name} shows no calls inside transactions: use a node with "
-                    'trace_block or debug_traceBlockByHash, or accept not to see them (internal_calls = "ignore")'
+                    message(
+                        'the watched address {address} is a contract, and the node at {node} shows no calls inside transactions: use a node with trace_block or debug_traceBlockByHash, or accept not to see them (internal_calls = "ignore")',
+                        address=min(contracts),
+                        node=self._node.name,
+                    )
                 )
             self.way = "not looked for: the node shows no calls, and no watched address is a contract"
             return

@@ -18,6 +18,7 @@ from pipeline.chains.evm.receipts import token_movement
 from pipeline.chains.evm.transactions import INTRINSIC_GAS
 from pipeline.log.events.chain import Transaction
 from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .authorizing import carriers
 from .block_content import BlockContent, changes_of, recipients_of
@@ -175,8 +176,12 @@ class BlockReader:
         ]
         if paid and not watching.is_untraced_accepted:
             raise NotOffered(
-                f"transaction {whole.txids[paid[0]]} of block {whole.header.height} pays into a contract, and the node at {self._node.name} shows no calls inside "
-                'transactions: use a node with trace_block or debug_traceBlockByHash, or accept not to see where it went (internal_calls = "ignore")'
+                message(
+                    'transaction {txid} of block {height} pays into a contract, and the node at {node} shows no calls inside transactions: use a node with trace_block or debug_traceBlockByHash, or accept not to see where it went (internal_calls = "ignore")',
+                    txid=whole.txids[paid[0]],
+                    height=whole.header.height,
+                    node=self._node.name,
+                )
             )
         return None, named if not watching.is_untraced_accepted else frozenset()
 

@@ -16,6 +16,7 @@ from pipeline.chains.rewards import block_reward, including_reward
 from pipeline.chains.tried import Tried
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 from .answers import number
 from .errors import AnswerUnreadable, ChainMoved
@@ -67,9 +68,9 @@ def _login(login: Path | None) -> tuple[str | None, str | None]:
         raise SettingsError(
             [
                 message(
-                    "--node-login: {login} can't be read: {getattr}",
+                    "--node-login: {login} can't be read: {why}",
                     login=login,
-                    getattr=getattr(error, "strerror", None) or message("it is not UTF-8 text"),
+                    why=system_words(error) if isinstance(error, OSError) else message("it is not UTF-8 text"),
                 )
             ]
         ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.model.errors import InputRefused
 from pipeline.model.message import message
 from pipeline.model.plain import plain_name
+from pipeline.model.system_words import system_words
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import RawTable
 
@@ -81,5 +82,5 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputRefused(
-            source, [message("{source}: can't be read: {strerror}", source=source, strerror=error.strerror or error)]
+            source, [message("{source}: can't be read: {strerror}", source=source, strerror=system_words(error) or error)]
         ) from error

@@ -12,6 +12,7 @@ from kafka import errors as kafka_errors
 
 from pipeline.model.errors import FencedError, LogError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (kafka_errors.TopicAuthorizationFailedError, message("the user may not use the topic: give it the rights listed in docs/kafka.md")),
@@ -59,7 +60,7 @@ def translate_errors(place: str, action: str) -> Iterator[None]:
                 "{place}: can't {action}: {strerror}; check the network and the files that [kafka] names",
                 place=place,
                 action=action,
-                strerror=error.strerror or error,
+                strerror=system_words(error) or error,
             )
         ) from error
 

@@ -30,6 +30,7 @@ from .errors import translate_errors
 from .read_ahead import ReadAhead
 from .reader import Reader
 from .settings import KafkaSettings
+from .topics import missing_topics
 from .unpack import Wanted
 from .writer import KafkaWriter
 
@@ -274,8 +275,23 @@ class KafkaLog:
                 except kafka_errors.RetriableError:
                     # A broker that just died refuses connections before its successor is known.
                     if time.monotonic() > deadline:
+                        self._require_no_missing_topic()
                         raise
             time.sleep(0.2)
+
+    def _require_no_missing_topic(self) -> None:
+        """Raises LogError where a topic that was there is gone: the client asks for it until the time is out, as if its broker were down."""
+        gone: list[str] = []
+        with contextlib.suppress(LogError):  # no broker answers: what is retried says so
+            gone = sorted(set(self._counts) & set(missing_topics(self.settings)))
+        if gone:
+            raise LogError(
+                message(
+                    "{place}: topic {name} was deleted: bring it back from a copy with `esep log copy`, after `esep topics` has made it",
+                    place=self.place,
+                    name=gone[0],
+                )
+            )
 
     def _count(self, name: str) -> int:
         if name not in self._counts:

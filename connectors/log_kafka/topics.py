@@ -11,9 +11,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 
 from pipeline.log.protocol import AUDIT
 from pipeline.model.errors import LogError
@@ -81,6 +81,7 @@ def check_topics(settings: KafkaSettings) -> list[str]:
         ]
         for name, topic in described.items():
             faults += _shape_faults(settings, name, topic["partitions"])
+        faults += _forgotten(admin, described)
         for name, held in _configs(admin, list(described)).items():
             for key, (value, needed) in sorted(_differences(settings, held).items()):
                 faults.append(
@@ -95,6 +96,13 @@ def check_topics(settings: KafkaSettings) -> list[str]:
                     )
                 )
         return faults
+
+
+def missing_topics(settings: KafkaSettings) -> list[str]:
+    """The topics that are not there, by the cluster's names. Raises LogError where no broker answers."""
+    with _administering(settings, message("check the topics")) as admin:
+        there = _described(admin, settings)
+    return [name for name in settings.topic_names if name not in there]
 
 
 def require_topics(settings: KafkaSettings) -> None:
@@ -138,6 +146,24 @@ def _shape_faults(settings: KafkaSettings, name: str, partitions: list[dict[str,
             )
         )
     return faults
+
+
+def _forgotten(admin: Any, described: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Partitions whose first events are gone: they were deleted while the topic's settings were others, or by hand, and the store can't be rebuilt from what is left."""
+    partitions = [TopicPartition(name, one["partition_index"]) for name, topic in described.items() for one in topic["partitions"]]
+    if not partitions:
+        return []
+    first = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
+    return [
+        message(
+            "{name}/{partition}: begins at offset {offset}: the events before it were deleted (retention, or kafka-delete-records). Keep the store, it can't be rebuilt from this log; bring the events back from a copy with `esep log copy` into topics of another prefix",
+            name=partition.topic,
+            partition=partition.partition,
+            offset=first[partition].offset,
+        )
+        for partition in partitions
+        if first[partition].offset > 0
+    ]
 
 
 def _differences(settings: KafkaSettings, held: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -32,6 +32,7 @@ from pipeline.log.protocol import ALL_TOPICS, AUDIT, TOPICS, NewEvent, Positions
 from pipeline.model.durable import sync
 from pipeline.model.errors import FencedError, LogError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 from .formats import APPLICATION_ID, FORMAT_VERSION, INSERT, SET_END, add_digests, add_signatures, create
 
@@ -340,7 +341,7 @@ class SqliteLog:
             yield
         except OSError as error:
             advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, message("check the folder and its permissions"))
-            raise LogError(message("can't {verb} the log {path}: {strerror}; {advice}", verb=verb, path=self.path, strerror=error.strerror or error, advice=advice)) from error  # fmt: skip
+            raise LogError(message("can't {verb} the log {path}: {strerror}; {advice}", verb=verb, path=self.path, strerror=system_words(error) or error, advice=advice)) from error  # fmt: skip
         except (sqlite3.Error, UnicodeDecodeError) as error:
             advice = _ADVICE.get(_code(error), _RESTORE)
             raise LogError(message("can't {verb} the log {path}: {error}; {advice}", verb=verb, path=self.path, error=error, advice=advice)) from error  # fmt: skip

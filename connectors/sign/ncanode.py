@@ -25,6 +25,7 @@ from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
 from pipeline.model.message import message
 from pipeline.model.secret_mask import SecretMask
+from pipeline.model.system_words import system_words
 from pipeline.signing.certificate import KeyCertificate, certificate_fault, subject_of
 from pipeline.signing.cms import read_signature
 from pipeline.signing.signature import signer_certificate
@@ -95,7 +96,7 @@ class NcanodeSigner:
             key = base64.b64encode(self._path.read_bytes()).decode()
         except OSError as error:
             raise SigningError(
-                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=error.strerror)
+                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=system_words(error))
             ) from error
         if not self._password:
             raise SigningError(

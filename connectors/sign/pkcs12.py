@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pipeline.model.errors import SigningError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 from pipeline.signing.certificate import KeyCertificate, certificate_fault, key_certificate, subject_of
 from pipeline.signing.cms import read_signature, with_timestamp
 from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
@@ -68,7 +69,7 @@ class Pkcs12Signer:
             content = self._path.read_bytes()
         except OSError as error:
             raise SigningError(
-                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=error.strerror)
+                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=system_words(error))
             ) from error
         try:
             key, certificate, _ = pkcs12.load_key_and_certificates(content, self._password.encode() if self._password else None)

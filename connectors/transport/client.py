@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from pipeline.follow.node_errors import AnswerUnreadable, NodeUnreachable
 from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 from .deadline import DeadlinePassed, TooManyBytes, exchange, timed, tls_context
 
@@ -201,7 +203,7 @@ class NodeClient:
                     )
                 )
             case _:
-                return NodeUnreachable(message("the node at {name} can't be reached: {cause}", name=self.name, cause=cause))
+                return NodeUnreachable(_unreachable(self.name, cause))
 
 
 class _Closed(http.client.RemoteDisconnected):
@@ -252,6 +254,29 @@ def _pool(address: NodeAddress) -> HTTPConnectionPool:
     return _Pool(address.host, address.port, maxsize=IDLE_CONNECTIONS, socket_options=options)
 
 
+def _unreachable(name: str, cause: BaseException) -> str:
+    """Why no connection came about, and what to do."""
+    match cause:
+        case ssl.SSLCertVerificationError():
+            return message(
+                "this machine does not trust the certificate of the node at {name} ({why}): add its authority to the machine's, or name the authority's file by SSL_CERT_FILE",
+                name=name,
+                why=cause.verify_message,
+            )
+        case ssl.SSLError():
+            return message(
+                "what answers at {name} does not speak TLS as this machine does ({why}): for a port without TLS write http:// in rpc_url",
+                name=name,
+                why=(cause.reason or "?").replace("_", " ").lower(),
+            )
+        case socket.gaierror():
+            return message("{name}: no machine of that name is known here: check rpc_url, and this machine's DNS", name=name)
+        case OSError() if words := system_words(cause):
+            return message("the node at {name} can't be reached: {cause}", name=name, cause=words)
+        case _:
+            return message("the node at {name} can't be reached: {cause}", name=name, cause=cause)
+
+
 def _cause(error: BaseException) -> BaseException:
     """The underlying error that urllib3's error wraps."""
     match error:
@@ -261,6 +286,8 @@ def _cause(error: BaseException) -> BaseException:
             return inner
         case NewConnectionError() if error.__cause__ is not None:
             return error.__cause__
+        case HTTPError(args=(ssl.SSLError() as inner,)):
+            return inner
         case _:
             return error
 

@@ -27,6 +27,7 @@ from pipeline.model.durable import write_atomically
 from pipeline.model.errors import DiskError, LogError, SettingsError, VerifyError
 from pipeline.model.message import joined, message, text_of
 from pipeline.model.paths import path_within
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.toml_text import toml_lines
@@ -153,7 +154,10 @@ def check_backup(folder: Path) -> BackupManifest:
     except OSError as error:
         raise VerifyError(
             message(
-                "{folder} is no backup: {MANIFEST} can't be read: {strerror}", folder=folder, MANIFEST=MANIFEST, strerror=error.strerror
+                "{folder} is no backup: {MANIFEST} can't be read: {strerror}",
+                folder=folder,
+                MANIFEST=MANIFEST,
+                strerror=system_words(error),
             )
         ) from error
     except msgspec.MsgspecError as error:

@@ -23,6 +23,7 @@ from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.plain import plain_name
 from pipeline.model.rules import NEWEST_EDITION
+from pipeline.model.system_words import system_words
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -98,7 +99,7 @@ class PoolDecisions:
             with path.open("rb") as content:
                 digest, size = hashlib.file_digest(content, "sha256").hexdigest(), path.stat().st_size
         except OSError as error:
-            raise DiskError(message("{path} can't be read: {why}", path=str(path), why=error.strerror or str(error))) from error
+            raise DiskError(message("{path} can't be read: {why}", path=str(path), why=system_words(error) or str(error))) from error
         at = self._now()
         called = plain_name(path.name)
         name = f"document:{content_digest([about, str(month), ref, called, digest, by, at])[:40]}"

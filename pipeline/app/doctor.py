@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError
 from pipeline.model.message import Amount, joined, message, text_of
+from pipeline.model.system_words import system_words
 from pipeline.signing.certificate import days_left, key_fault
 from pipeline.store.queries import streams
 
@@ -269,7 +270,7 @@ def _filing(app: App) -> Iterator[Finding]:
         yield Finding(
             message("filing"),
             "ill",
-            message("{hostname}:{port}: {strerror}", hostname=parts.hostname, port=port, strerror=error.strerror or error),
+            message("{hostname}:{port}: {strerror}", hostname=parts.hostname, port=port, strerror=system_words(error) or error),
             message("correct [filing] url, or the network; nothing was sent"),
         )
         return

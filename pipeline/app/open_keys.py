@@ -16,6 +16,7 @@ from pipeline.log.keys import LogKeys
 from pipeline.log.signatures import public_of
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def read_key(path: Path, password: str | None) -> Ed25519PrivateKey:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SettingsError([message("{path}: can't be read: {strerror}", path=path, strerror=error.strerror)], source="keys") from None
+        raise SettingsError(
+            [message("{path}: can't be read: {strerror}", path=path, strerror=system_words(error))], source="keys"
+        ) from None
     wrong = message("its password is needed (ESEP_KEYS_PASSWORD, or [keys] password_file), or it is no key in PEM form")
     for secret in (password.encode() if password else None, None):
         try:

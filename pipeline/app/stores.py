@@ -6,7 +6,6 @@ Enters: the settings and the log. Leaves: open `Store`s, each filled as far as i
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +21,8 @@ from pipeline.model.journal import Journal
 from pipeline.model.message import message
 from pipeline.store import Store
 from pipeline.store.authenticity import bring_under_keys
-from pipeline.store.queries import key_of_another_pool, last_read, newest_events
+from pipeline.store.of_log import is_of_log
+from pipeline.store.queries import key_of_another_pool, newest_events
 from pipeline.store.step import IngestStep
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Stores:
         self._until_close = contextlib.ExitStack()
         self._private: Path | None = None
         """The private store's file; None until `current` needs one."""
+        self._compared: object | None = None
+        """`Store.compared_with` of the private store, which is opened anew for each look."""
         self._held: tuple[Store, OnBatch] | None = None
         self.is_holding_live = threading.Event()
         """Set while this process holds the live store for its service."""
@@ -100,8 +102,9 @@ class Stores:
         """A store for this block alone, begun as a copy of the published one and filled to the log's end; deleted afterwards (ADR 24)."""
         with scratch_folder(self._settings.var) as folder:
             path = folder / "store.duckdb"
-            self._copy_published(path)
+            compared = self._copy_published(path)
             with Store.open(path, is_scratch=True) as store:
+                store.compared_with = compared
                 self.fill(store, on_progress=on_progress)
                 yield store
 
@@ -145,19 +148,24 @@ class Stores:
                     self._private = self._begin_private()
             if self._private is not None:
                 store = stack.enter_context(Store.open(self._private))
+                store.compared_with = self._compared
+                stack.callback(self._remember_compared, store)
             self.fill(store, on_progress=on_progress)
             yield store
 
     def _begin_private(self) -> Path:
         path = self._until_close.enter_context(scratch_folder(self._settings.var)) / "store.duckdb"
-        self._copy_published(path)
+        self._compared = self._copy_published(path)
         return path
 
-    def _copy_published(self, path: Path) -> None:
-        """Make a private store's file: a copy of the published store if that was filled from this log, else no file yet."""
+    def _remember_compared(self, store: Store) -> None:
+        self._compared = store.compared_with
+
+    def _copy_published(self, path: Path) -> object | None:
+        """Make a private store's file: a copy of the published store if that was filled from this log, else no file yet. `Store.compared_with` of the copy."""
         published = self._settings.store.published
         if not published.is_file():
-            return
+            return None
         try:
             shutil.copyfile(published, path)
             path.chmod(0o600)
@@ -169,6 +177,7 @@ class Stores:
         if not fits:
             path.unlink(missing_ok=True)
             path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        return self._log if fits else None
 
     def fill(
         self,
@@ -228,22 +237,3 @@ class Stores:
         from pipeline.store.publish import publish_copy
 
         return publish_copy(store, self._settings.store.published, mode=int(self._settings.store.published_mode, 8))
-
-
-def is_of_log(store: Store, log: EventLog) -> bool:
-    """Whether the store was filled from this log: its positions are within the log, and the last event it read of each topic is at the same offset.
-
-    One record per partition is read.
-    """
-    positions, end = store.positions(), log.end()
-    if any(offset > end.get(place, 0) for place, offset in positions.items()):
-        return False
-    for event in last_read(store.connection):
-        places = [place for place in positions if place.partition("/")[0] == event.topic]
-        until = dict.fromkeys(places, event.offset + 1)
-        records = log.read(dict.fromkeys(places, event.offset), topics=[event.topic], until=until, limit_bytes=1)
-        if not any(
-            (record.key, record.id, hashlib.sha256(record.value).hexdigest()) == (event.key, event.id, event.digest) for record in records
-        ):
-            return False
-    return True

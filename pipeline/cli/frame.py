@@ -30,6 +30,7 @@ from typer.exceptions import Abort, TyperException
 from pipeline.model import errors
 from pipeline.model.message import message, text_of
 from pipeline.model.plain import UNSEEN, plain, plain_name
+from pipeline.model.system_words import system_words
 from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .logs import mask
@@ -293,7 +294,7 @@ def run(command: Any, arguments: list[str] | None = None, *, prepare: Callable[[
             message(
                 "{file}: {trouble}; {what_to_do}",
                 file=error.filename or message("a file"),
-                trouble=error.strerror,
+                trouble=system_words(error),
                 what_to_do=DISK_TROUBLE[error.errno],
             )
         )

@@ -21,8 +21,12 @@ _MINER_ID = re.compile(
 """Twelve digits, letters beside them or not (`BIN201040334324`). Digits before or after a decimal point are an amount's, those of a hash a hash's."""
 _LOGIN_IN_URL = re.compile(r"(\w+://)[^/@\s]+@")
 _COOKIE = re.compile(r"__cookie__:[^\s\"']+")
-_AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]{4,}")
-_ASSIGNED = re.compile(r"(?i)\b(password|passwd|secret|token|cookie)(\"?'?\s*[=:]\s*\"?'?)[^\s\"',;]+")
+_OUR_WORDS = "check|is|keep|make|name|put|save|set|they|не|баптауларда"
+"""What follows `password:` and the like in our own sentences, which say what to do: the catalogue's messages come through whole."""
+_AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer) (?!token\b)[A-Za-z0-9+/=._~-]{4,}")
+_ASSIGNED = re.compile(
+    rf"(?i)\b(password|passwd|secret|token|cookie)(\"?'?\s*[=:]\s*\"?'?)(?![\"'])(?!(?:{_OUR_WORDS})[ :]\s*[\w\[.{{])[^\s\"',;]+"
+)
 _SECRET_KEY = re.compile(r"(?i)passw|secret|token|cookie|authori[sz]ation|private|credential")
 
 

@@ -24,10 +24,9 @@ from pipeline.verify import telling
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.decisions import load_root_key
 from pipeline.verify.finding import Check, judge
-from pipeline.verify.public_time import load_headers
+from pipeline.verify.given import load_headers, load_trusted, require_folder
 from pipeline.verify.receipts import check_receipt
 from pipeline.verify.shapes import read_manifest
-from pipeline.verify.signatures import load_trusted
 
 from .decisions import ByOption, parse_month, require_reason
 from .frame import (
@@ -304,6 +303,7 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
         raise SettingsError([message("--node-login and --node-blocks go with --node URL")], source="esep verify")
     headers = load_headers(headers_file) if headers_file is not None else {}
     root = load_root_key(root_key) if root_key is not None else None
+    require_folder(folder)
     with progress(message("verifying")):
         if node is None:
             checks = verify_bundle(folder, trusted=trusted, headers=headers, root_key=root)

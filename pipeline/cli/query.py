@@ -28,6 +28,7 @@ from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreLocked
 from pipeline.model.message import counted, message, text_of
 from pipeline.model.plain import plain
+from pipeline.model.system_words import system_words
 from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.errors import PUBLISHED_COPY, is_damage, store_error
@@ -111,7 +112,9 @@ def _wanted(statement: str | None, file: Path | None, *, is_saved: bool) -> str 
         try:
             return file.read_text("utf-8-sig")
         except OSError as error:
-            raise SettingsError([message("--file: {file}: {strerror}", file=file, strerror=error.strerror)], source="esep query") from error
+            raise SettingsError(
+                [message("--file: {file}: {strerror}", file=file, strerror=system_words(error))], source="esep query"
+            ) from error
         except UnicodeDecodeError as error:
             raise SettingsError(
                 [message("--file: {file} is not UTF-8 text (byte {start}): save it as UTF-8", file=file, start=error.start)],

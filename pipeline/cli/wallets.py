@@ -16,6 +16,7 @@ from pipeline.app.app import App
 from pipeline.app.wallets import GivenSignature
 from pipeline.model.errors import InputRefused
 from pipeline.model.message import grouped, message, text_of
+from pipeline.model.system_words import system_words
 
 from .decisions import ByOption
 from .frame import DEFAULT_CONFIG, ConfigOption, now, progress, say, settings_of
@@ -75,9 +76,8 @@ def _read(file: Path) -> list[GivenSignature]:
             raise ValueError(message("is larger than {max_file_bytes} bytes", max_file_bytes=grouped(MAX_FILE_BYTES)))
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputRefused(
-            file.name, [message("can't be read: {getattr}", getattr=getattr(error, "strerror", None) or text_of(error))]
-        ) from error
+        why = system_words(error) if isinstance(error, OSError) else text_of(error)
+        raise InputRefused(file.name, [message("can't be read: {why}", why=why)]) from error
     lacking = [name for name in COLUMNS_READ if rows and name not in rows[0]]
     if lacking or not rows:
         raise InputRefused(

@@ -37,6 +37,7 @@ from pipeline.model.issues import Severity
 from pipeline.model.message import joined, message
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
@@ -96,7 +97,7 @@ def read_pool(folder: Path) -> Pool:
             message(
                 "{path}: {strerror}: a recorded month is a folder like {example_folder}",
                 path=path,
-                strerror=error.strerror,
+                strerror=system_words(error),
                 example_folder=example_folder(),
             )
         ) from error

@@ -18,6 +18,7 @@ import polars as pl
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 
 from .canonical import check_rows
@@ -131,7 +132,9 @@ class Document:
         except OSError as error:
             raise VerifyError(
                 message(
-                    "{filename}: {strerror}; a bundle needs report.csv and manifest.json", filename=error.filename, strerror=error.strerror
+                    "{filename}: {strerror}; a bundle needs report.csv and manifest.json",
+                    filename=error.filename,
+                    strerror=system_words(error),
                 )
             ) from error
         except (msgspec.MsgspecError, ValueError) as error:

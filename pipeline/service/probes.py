@@ -16,6 +16,7 @@ from pipeline.app.serving import HttpServer, Request, Response
 from pipeline.model.errors import SettingsError
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 from .metrics import Metrics
 
@@ -44,7 +45,7 @@ def serve_probes(listen: str, metrics: Metrics) -> Iterator[str]:
                 message(
                     "metrics.listen: can't listen on {listen}: {strerror}: choose a free port of this machine",
                     listen=listen,
-                    strerror=error.strerror or error,
+                    strerror=system_words(error) or error,
                 )
             ]
         ) from None

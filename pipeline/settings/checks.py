@@ -13,6 +13,7 @@ from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
 from pipeline.chains.networks import OURS, AnyNetwork, Networks, is_account_network, strict_address_on
 from pipeline.model.journal import Journal
 from pipeline.model.message import message, text_of
+from pipeline.model.system_words import system_words
 
 from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
@@ -305,7 +306,7 @@ def warn_if_exposed(path: Path, place: str) -> None:
 
 def _cause(error: Exception) -> str:
     if isinstance(error, OSError):
-        return error.strerror or message("unknown error")
+        return system_words(error) or message("unknown error")
     return message("it is not UTF-8 text") if isinstance(error, UnicodeDecodeError) else text_of(error)
 
 

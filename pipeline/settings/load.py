@@ -18,6 +18,7 @@ from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 from pipeline.model.packaged import packaged_path
+from pipeline.model.system_words import system_words
 
 from .begin import placeholder_faults
 from .checks import (
@@ -100,7 +101,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
             [
                 message(
                     "can't be read: {strerror}: name it with --config, or write one with `esep init`",
-                    strerror=error.strerror or message("unknown error"),
+                    strerror=system_words(error) or message("unknown error"),
                 )
             ],
             source=str(path),

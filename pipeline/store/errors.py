@@ -17,6 +17,7 @@ import duckdb
 
 from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,9 @@ def translate_errors(path: Path | None, kind: FileKind = LIVE_STORE) -> Iterator
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = message("free disk space, then start again") if is_full else message("check the folder and its permissions")
         raise StoreError(
-            message("{name} {place}: {strerror}; {advice}", name=kind.name, place=place, strerror=error.strerror or error, advice=advice)
+            message(
+                "{name} {place}: {strerror}; {advice}", name=kind.name, place=place, strerror=system_words(error) or error, advice=advice
+            )
         ) from error
     except duckdb.Error as error:
         raise store_error(error, path, kind) from error

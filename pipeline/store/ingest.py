@@ -53,6 +53,7 @@ from .ledger import (
     add_source,
     decode_bulk,
 )
+from .of_log import require_of_log
 from .queries import statements
 from .step import IngestStep
 
@@ -101,14 +102,19 @@ class Ingest:
         """Read the next batch and commit it with its positions.
 
         Raises `StoreError` when a chain's events do not follow each other (everything before the offending event is committed), and for
-        failures of the store; `LogError` for failures of the log.
+        failures of the store; `LogError` for failures of the log, and for one that the store was not filled from.
         """
         with self._store.lock, _garbage_collection_paused():
             if not self._is_under_keys:
                 bring_under_keys(self._store, self._log, self._keys)
                 self._is_under_keys = True
             before = self._store.positions()
-            records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
+            try:
+                require_of_log(self._store, self._log)
+                records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
+            except LogError:
+                self._store.compared_with = None  # what comes back may be another log
+                raise
             if not records:
                 return IngestStep(0, 0, 0, before, True)
             after = advance(before, records)

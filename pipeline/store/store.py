@@ -61,6 +61,8 @@ class Store:
         self.lock = threading.RLock()
         self.fence: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         """Entered around every COMMIT of `transaction()`; raises LeaseLost when another process has the pool's lease (`pipeline.log.lease`)."""
+        self.compared_with: object | None = None
+        """The log that this store was found to be filled from (`of_log`); None: not compared yet."""
         self._limits_mib: tuple[int, int] | None = None
         """DuckDB's memory limit, and that of `less_memory`; None where the opener chose, or in memory."""
         self._has_less = False

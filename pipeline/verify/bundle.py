@@ -27,6 +27,7 @@ from pipeline.model.errors import EsepError
 from pipeline.model.message import Message, joined, message, text_of
 from pipeline.model.months import almaty_date
 from pipeline.model.rules import Asset
+from pipeline.model.system_words import system_words
 from pipeline.render.canonical import write_report_csv, write_table_parts
 from pipeline.render.totals import printed_totals
 
@@ -39,7 +40,7 @@ from .descriptors import check_descriptors
 from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
 from .facts import check_facts
-from .files import digest_of
+from .files import digest_of, digest_of_lines
 from .filters import check_filters
 from .finding import WORK, Check, Finding
 from .manifest import check_manifest
@@ -48,7 +49,7 @@ from .nonces import check_nonces
 from .opened import OpenBundle
 from .public_time import check_public_time
 from .receipts import check_root
-from .shapes import shape_faults
+from .shapes import WORLDLY, shape_faults
 from .signatures import check_signatures
 from .wallets import check_wallets
 from .work import check_work
@@ -98,7 +99,9 @@ def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundl
     try:
         finding = look(bundle)
     except _UNREADABLE as error:
-        finding = Finding([message("can't be read: {kind}: {error}", kind=type(error).__name__, error=_bounded(error))], "")
+        if (trouble := _of_the_world(error)) is not None:
+            raise trouble from error
+        finding = Finding([_unread(error, bundle.folder)], "")
     faults = finding.faults
     shown = joined("; ", faults[:SHOWN]) + (message("; and {count} more", count=len(faults) - SHOWN) if len(faults) > SHOWN else "")
     return Check(
@@ -112,6 +115,27 @@ def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundl
     )
 
 
+def _of_the_world(error: BaseException | None) -> OSError | None:
+    """The system's error behind an exception that says nothing of the bundle: a disk that fails, a file that this user may not read."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in WORLDLY:
+            return error
+        error = error.__cause__
+    return None
+
+
+def _unread(error: BaseException, folder: Path) -> str:
+    """Why something of the bundle can't be read: our own sentence, the system's, or what a library says with the kind of its exception."""
+    if isinstance(error, OSError) and error.filename and (said := system_words(error)):
+        place = Path(str(error.filename))
+        return message(
+            "can't be read: {name}: {error}", name=str(place.relative_to(folder) if place.is_relative_to(folder) else place), error=said
+        )
+    if isinstance(text_of(error), Message):
+        return message("can't be read: {error}", error=_bounded(error))
+    return message("can't be read: {kind}: {error}", kind=type(error).__name__, error=_bounded(error))
+
+
 def _bounded(error: BaseException) -> str:
     """What an exception says; of what a bundle makes a library say not more than one line of 500 characters."""
     said = text_of(error)
@@ -123,7 +147,7 @@ def _check_files(bundle: OpenBundle) -> Finding:
     folder, files = bundle.folder, bundle.manifest["files"]
     faults = shape_faults(folder, files)
     faults += [
-        message("{name} was changed", name=name)
+        _changed(folder / name, name, digest)
         for name, digest in sorted(files.items())
         if (folder / name).is_file() and digest_of(folder / name) != digest
     ]
@@ -133,6 +157,15 @@ def _check_files(bundle: OpenBundle) -> Finding:
     if (folder / "submissions").is_dir():
         unread.append(message("submissions: what was filed and answered, as the pool kept it"))
     return Finding(faults, message("{count} plain files as the manifest says", count=len(files)), not_checked=joined("; ", unread))
+
+
+def _changed(path: Path, name: str, digest: str) -> str:
+    """What is wrong with a file of another digest: of a text whether it is its line ends alone, which mail systems and editors rewrite."""
+    if path.suffix in (".csv", ".json", ".jsonl") and digest_of_lines(path) == digest:
+        return message(
+            "{name} was changed: its line ends are Windows's, and that is all; have the bundle copied as a ZIP archive", name=name
+        )
+    return message("{name} was changed", name=name)
 
 
 def _check_digest(bundle: OpenBundle) -> Finding:

@@ -29,6 +29,7 @@ from pipeline.log.roles import why_not
 from pipeline.log.signatures import AppendSignature, digest_if_signed, event_digest, unpack
 from pipeline.model.errors import SettingsError, VerifyError
 from pipeline.model.message import message
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 
 from .finding import Finding
@@ -80,7 +81,7 @@ def load_root_key(given: str) -> str:
                     message(
                         "--root-key: {given}: can't be read: {strerror}; it is {wanted}",
                         given=given,
-                        strerror=error.strerror,
+                        strerror=system_words(error),
                         wanted=wanted,
                     )
                 ],

@@ -24,7 +24,8 @@ from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, 
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
+from pipeline.model.system_words import system_words
 
 from .account_evidence import header_fault, prove_account_transaction
 from .files import json_lines
@@ -35,8 +36,11 @@ _Line = TypeVar("_Line")
 def read_evidence(folder: Path) -> Evidence:
     """What `write_evidence` wrote. Raises VerifyError naming the file and the line that can't be read."""
     try:
+        (folder / "headers.csv").stat()
         headers = pl.read_csv(folder / "headers.csv", schema=HEADERS)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except OSError as error:
+        raise VerifyError(message("{path}: {strerror}", path=folder / "headers.csv", strerror=system_words(error) or str(error))) from error
+    except pl.exceptions.PolarsError as error:
         raise VerifyError(message("{folder}: {error}", folder=folder / "headers.csv", error=error)) from error
     proofs = _read_lines(folder / "proofs.jsonl", Proof)
     accounts = folder / "account_proofs.jsonl"
@@ -48,9 +52,9 @@ def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
     try:
         return json_lines(path.read_bytes(), str(path), kind, what="proof")
     except OSError as error:
-        raise VerifyError(message("{path}: {strerror}", path=path, strerror=error.strerror)) from error
+        raise VerifyError(message("{path}: {strerror}", path=path, strerror=system_words(error))) from error
     except ValueError as error:
-        raise VerifyError(str(error)) from error
+        raise VerifyError(text_of(error)) from error
 
 
 def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:

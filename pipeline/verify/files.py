@@ -15,7 +15,7 @@ from pipeline.model.typed import decoder
 
 from .shapes import DECISIONS, MANIFEST, MAX_LINE_BYTES, require_modest_frame, strict_json
 
-__all__ = ["DECISIONS", "MANIFEST", "digest_of", "holds", "json_lines", "read_facts"]
+__all__ = ["DECISIONS", "MANIFEST", "digest_of", "digest_of_lines", "holds", "json_lines", "read_facts"]
 
 _Line = TypeVar("_Line")
 
@@ -59,6 +59,18 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_lines(path: Path) -> str:
+    """SHA-256, hex, of a text as it was before its line ends became Windows's (CR LF for LF)."""
+    digest, held = hashlib.sha256(), b""
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            piece = held + piece
+            held = b"\r" if piece.endswith(b"\r") else b""
+            digest.update(piece.removesuffix(held).replace(b"\r\n", b"\n"))
+    digest.update(held)
+    return digest.hexdigest()
 
 
 def holds(folder: Path, name: str, digest: str | None) -> bool:

@@ -21,14 +21,14 @@ from typing import Final, Never
 from pipeline.model.errors import DiskError, EsepError, SettingsError
 from pipeline.model.message import message, text_of
 from pipeline.model.plain import UNSEEN, plain
+from pipeline.model.system_words import system_words
 from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .bundle import verify_bundle
 from .decisions import load_root_key
 from .finding import judge
-from .public_time import load_headers
+from .given import load_headers, load_trusted, require_folder
 from .receipts import check_receipt
-from .signatures import load_trusted
 from .telling import as_json, list_lines, outcome, summary
 
 CRASHED = 70
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail(message("interrupted"), words)
         return INTERRUPTED
     except OSError as error:
-        _fail(message("{file}: {trouble}", file=error.filename or message("a file"), trouble=error.strerror), words)
+        _fail(message("{file}: {trouble}", file=error.filename or message("a file"), trouble=system_words(error)), words)
         return DiskError.exit_code
     except Exception:  # noqa: BLE001 - the outermost frame of the process
         _fail(message("a defect of this program; send what follows to its maintainers"), words)
@@ -127,12 +127,10 @@ def _run(options: argparse.Namespace, words: Texts) -> int:
         raise SettingsError([message("DIR is needed; --root goes with --receipt")], source="")
     else:
         trusted = load_trusted(options.trust) if options.trust is not None else []
-        checks = verify_bundle(
-            options.bundle,
-            trusted=trusted,
-            headers=load_headers(options.headers) if options.headers is not None else {},
-            root_key=load_root_key(options.root_key) if options.root_key is not None else None,
-        )
+        headers = load_headers(options.headers) if options.headers is not None else {}
+        root_key = load_root_key(options.root_key) if options.root_key is not None else None
+        require_folder(options.bundle)
+        checks = verify_bundle(options.bundle, trusted=trusted, headers=headers, root_key=root_key)
         what = options.bundle
     verdict = judge(checks, is_test_network=options.test_network)
     if options.json:

@@ -9,49 +9,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
-from pipeline.chains.bitcoin.merkle import meets_target
-from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.wire import Header, parse_header
-from pipeline.chains.evidence import HEADERS
 from pipeline.chains.evm.networks import AccountNetwork
-from pipeline.model.errors import VerifyError
 from pipeline.model.message import joined, message
 from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_proof
 
 from .finding import Finding
+from .given import MAINNET
 from .opened import OpenBundle
 from .shapes import read_plain
 
 PROOF = "manifest.json.ots"
-MAINNET = "bitcoin"
-
-
-def load_headers(path: Path) -> dict[int, Header]:
-    """Headers of Bitcoin by height, of a file shaped as a bundle's `evidence/headers.csv` (of a later month, perhaps). Raises VerifyError.
-
-    Each must meet the target that it claims. Whether they are the chain's is for whoever gives the file to know.
-    """
-    try:
-        rows = pl.read_csv(path, schema=HEADERS)
-        found = {}
-        for height, text in rows.select("height", "header").iter_rows():
-            raw = bytes.fromhex(text)
-            if len(raw) != 80 or not meets_target(raw, network(MAINNET)):
-                continue
-            found[height] = parse_header(raw)
-    except (OSError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise VerifyError(
-            message("{path}: {error}: --headers wants a file like a bundle's evidence/headers.csv", path=path, error=error)
-        ) from error
-    if not found:
-        raise VerifyError(
-            message("{path}: it has no header of Bitcoin's: --headers wants a file like a bundle's evidence/headers.csv", path=path)
-        )
-    return found
 
 
 def check_public_time(bundle: OpenBundle) -> Finding:

@@ -14,13 +14,15 @@ from typing import Any
 import polars as pl
 
 from pipeline.assess.receipts import Receipt, ReportTree, describe_receipts, month_key, read_receipt, receipt_faults, report_rows
-from pipeline.model.errors import VerifyError
+from pipeline.model.errors import SettingsError, VerifyError
 from pipeline.model.message import joined, message
+from pipeline.model.system_words import system_words
 from pipeline.render.canonical import check_rows
 from pipeline.render.csv_parts import csv_parts
 
 from .files import digest_of
 from .finding import Check, Finding
+from .given import require_folder
 from .shapes import MANIFEST, parse_manifest, read_manifest, read_plain
 
 REPORT_CSV, ROWS_CSV = "report.csv", "rows.csv"
@@ -112,17 +114,19 @@ def check_root(folder: Path, manifest: dict[str, Any]) -> Finding:
 def check_receipt(path: Path, root: str | None, bundle: Path | None) -> list[Check]:
     """A receipt by itself, and against what the pool published: a root (64 hexadecimal digits), or a bundle, or its manifest alone.
 
-    Raises VerifyError for files that are no receipt or no manifest, and for a root that is none.
+    Raises VerifyError for files that are no receipt or no manifest; SettingsError for a root that is none, and for a path at which nothing can be read.
     """
     if root is not None and not _ROOT.fullmatch(root.lower()):
-        raise VerifyError(
-            message("--root {root} is no root: 64 hexadecimal digits, as `receipts` of the manifest states it", root=repr(root))
+        raise SettingsError(
+            [message("--root {root} is no root: 64 hexadecimal digits, as `receipts` of the manifest states it", root=repr(root))],
+            source="",
         )
     try:
         receipt = read_receipt(read_plain(path, MAX_RECEIPT_BYTES))
     except OSError as error:
-        raise VerifyError(
-            message("{path}: {strerror}; a receipt is a file like 180141952211-v1.receipt.json", path=path, strerror=error.strerror)
+        raise SettingsError(
+            [message("{path}: {strerror}; a receipt is a file like NUMBER-v1.receipt.json", path=path, strerror=system_words(error))],
+            source="",
         ) from error
     except (ValueError, RecursionError) as error:
         raise VerifyError(message("{path}: not a receipt: {error}", path=path, error=error)) from error
@@ -183,7 +187,8 @@ def _is_of(receipt: Receipt, bundle: Path) -> bool:
 
 
 def _manifest_at(path: Path) -> dict[str, Any]:
-    if path.is_dir():
+    if path.is_dir() or not path.is_file():
+        require_folder(path)
         return read_manifest(path)
     if path.name == MANIFEST:
         return read_manifest(path.parent)

@@ -6,6 +6,8 @@ special is opened, nothing is unpacked before its size is known.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
 import os
 import re
@@ -22,12 +24,17 @@ from pipeline.enrich.frames import SHAPES
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import grouped, message
 from pipeline.model.rules import NEWEST_EDITION
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import convert
 
 from .manifest_shape import Manifest
 from .parquet_pages import unpacked_bytes
 
 MANIFEST = "manifest.json"
+WORLDLY = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EIO, errno.ENXIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC)
+)
+"""Of the system's errors those that say nothing of a bundle: this user may not read it, the disk fails."""
 DECISIONS = "evidence/decisions.jsonl"
 """People's decisions and what the root key said, each with its signature (ADR 14)."""
 SIGNATURES = ("manifest.json.p7s", "report.json.p7s")
@@ -58,6 +65,9 @@ _JOINED = re.compile(
 _FILED_FOLDER = re.compile(r"submissions(/[0-9A-Za-z][0-9A-Za-z._-]{0,127})?")
 _FILED = re.compile(r"submissions/[0-9A-Za-z][0-9A-Za-z._-]{0,127}/(body|[0-9]{4,9}-[0-9A-Za-z_-]{0,64}\.txt)")
 """What was filed and answered joins a bundle later, too: kept as it was, proved by nothing."""
+
+_LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini", "Desktop.ini", ".DS_Store", ".directory")
+"""Besides `._NAME`, which macOS lays beside a file NAME on disks of other systems."""
 
 MAX_MANIFEST_BYTES = 32 << 20
 MAX_FILTERS_BYTES = MAX_HEADERS_BYTES = 2 << 30
@@ -97,9 +107,13 @@ def parse_manifest(path: Path) -> dict[str, Any]:
             raise VerifyError(message("{path}: schema {schema} is newer than this program knows ({newest_edition}): upgrade it", path=path, schema=schema, newest_edition=NEWEST_EDITION))  # fmt: skip
         typed = convert(manifest, Manifest)
     except FileNotFoundError as error:
-        raise VerifyError(message("{path}: {strerror}; a bundle is a folder like months/2026-10/v1 with a {manifest}", path=path, strerror=error.strerror, manifest=MANIFEST)) from error  # fmt: skip
+        raise VerifyError(message("{path}: {strerror}; a bundle is a folder like months/2026-10/v1 with a {manifest}", path=path, strerror=system_words(error), manifest=MANIFEST)) from error  # fmt: skip
     except OSError as error:
-        raise VerifyError(message("{path}: {strerror}; a bundle's manifest is a plain file", path=path, strerror=error.strerror)) from error
+        if error.errno in WORLDLY:
+            raise
+        raise VerifyError(
+            message("{path}: {strerror}; a bundle's manifest is a plain file", path=path, strerror=system_words(error))
+        ) from error
     except (ValueError, RecursionError) as error:
         raise VerifyError(message("{path}: not a bundle's manifest: {error}", path=path, error=error)) from error
     if typed.rules.edition != typed.schema:
@@ -123,7 +137,14 @@ def strict_json(raw: bytes, *, with_fractions: bool = True) -> Any:
     def refused(text: str) -> Any:
         raise ValueError(message("{text} is no number that it may have", text=text))
 
-    return json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=refused, parse_float=None if with_fractions else refused)
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=refused, parse_float=None if with_fractions else refused)
+    except UnicodeDecodeError as error:
+        raise ValueError(message("it is not UTF-8 text")) from error
+    except json.JSONDecodeError as error:
+        if raw.startswith(codecs.BOM_UTF8):
+            raise ValueError(message("it begins with a byte order mark: an editor has saved it anew")) from error
+        raise ValueError(message("no JSON at line {line}, column {column}, of {count} bytes: cut off, or changed", line=error.lineno, column=error.colno, count=len(raw))) from error  # fmt: skip
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -156,8 +177,16 @@ def shape_faults(folder: Path, files: dict[str, str]) -> list[str]:
                 elif name in files:
                     found.add(name)
                 elif name != MANIFEST and name not in JOINING and not _FILED.fullmatch(name) and not _JOINED.fullmatch(name):
-                    faults.append(message("{name} is not in the manifest", name=repr(name)))
+                    faults.append(_unnamed(name, entry.name))
     return faults + [message("{name} is missing", name=name) for name in sorted(set(files) - found) if not any(repr(name) in fault for fault in faults)]  # fmt: skip
+
+
+def _unnamed(name: str, last: str) -> str:
+    """What is wrong with a plain file that the manifest does not name."""
+    said = message("{name} is not in the manifest", name=repr(name))
+    if last in _LEFT_BY_SYSTEMS or last.startswith("._"):
+        return message("{said}: Windows and macOS leave such files in folders that they show; copy the bundle without it and check the copy", said=said)  # fmt: skip
+    return said
 
 
 def require_plain_files(folder: Path, files: dict[str, str]) -> None:
@@ -175,6 +204,8 @@ def require_plain_files(folder: Path, files: dict[str, str]) -> None:
         if not (stat.S_ISDIR(kind) if name in FOLDERS else stat.S_ISREG(kind)):
             raise VerifyError(message("{folder} is {kind}: a bundle has plain files only", folder=folder / name, kind=_kind(kind)))
         most = MAX_FILE_BYTES.get(Path(name).suffix, MAX_SIGNATURE_BYTES)
+        if not os.access(folder / name, os.R_OK | (os.X_OK if name in FOLDERS else 0)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder / name))
         if status.st_size > most and name not in FOLDERS:
             raise VerifyError(message("{folder} has {st_size} bytes: no such file of a bundle has more than {most}", folder=folder / name, st_size=grouped(status.st_size), most=grouped(most)))  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
-from pipeline.model.errors import SigningError, VerifyError
+from pipeline.model.errors import SigningError
 from pipeline.model.message import message
 from pipeline.signing.certificate import numbers_of
 from pipeline.signing.cms import SignatureParts, read_signature
@@ -64,18 +64,6 @@ def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x
         except SigningError as error:
             report.faults.append(message("{name}.p7s: {error}", name=name, error=error))
     return report
-
-
-def load_trusted(path: Path) -> list[x509.Certificate]:
-    """The certificates of a PEM file. Raises VerifyError."""
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except OSError as error:
-        raise VerifyError(
-            message("{path}: {strerror}: --trust wants a file of certificates, PEM", path=path, strerror=error.strerror)
-        ) from error
-    except (ValueError, x509.InvalidVersion) as error:
-        raise VerifyError(message("{path}: no certificates in PEM: {error}", path=path, error=error)) from error
 
 
 def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certificate], report: SignatureReport) -> None:

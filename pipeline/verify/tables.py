@@ -18,6 +18,7 @@ from pipeline.assess.statement import MonthTables, rows_on_word
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.rules import Rules
+from pipeline.model.system_words import system_words
 from pipeline.model.typed import decoder
 from pipeline.render import Document
 
@@ -74,7 +75,9 @@ def _content(folder: Path, name: str, digests: dict[str, str]) -> bytes:
         content = (folder / name).read_bytes()
     except OSError as error:
         raise VerifyError(
-            message("{filename}: {strerror}; restore the bundle, or replay the month", filename=error.filename, strerror=error.strerror)
+            message(
+                "{filename}: {strerror}; restore the bundle, or replay the month", filename=error.filename, strerror=system_words(error)
+            )
         ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != digests[name]:

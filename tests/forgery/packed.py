@@ -31,7 +31,7 @@ from pathlib import Path
 from pipeline.model.errors import EsepError
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import judge
-from pipeline.verify.signatures import load_trusted
+from pipeline.verify.given import load_trusted
 assert not {name.partition(".")[0] for name in sys.modules} & {"pytest", "duckdb", "typer"}
 for line in sys.stdin:
     asked = json.loads(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,14 +12,14 @@ Behaviour = Callable[[socket.socket, bytes], None]
 
 
 @contextmanager
-def server(behave: Behaviour) -> Iterator[tuple[str, list[bytes]]]:
-    """A listener that does with each request what the test says; the requests it saw."""
+def server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
+    """A listener that does with each request what the test says; the requests it saw. `tls`: it speaks TLS, though its address says http."""
     listening = socket.create_server(("127.0.0.1", 0))
     seen: list[bytes] = []
     opened: list[socket.socket] = []
 
     def serve_one(client: socket.socket) -> None:
-        with client:
+        with client if tls is None else tls.wrap_socket(client, server_side=True) as client:
             while request := _read_request(client):
                 seen.append(request)
                 behave(client, request)

@@ -410,3 +410,34 @@ def test_a_store_that_has_read_more_than_the_log_holds_is_told(tmp_path: Path):
         Ingest(log, store).catch_up()
         with SqliteLog(tmp_path / "other.sqlite") as other, pytest.raises(LogError, match="was already read"):
             Ingest(other, store).step()
+
+
+def _ledger(path: Path, *parts: range) -> SqliteLog:
+    log = SqliteLog(path)
+    with log.writer("ledger", POOL) as writer:
+        for part in parts:
+            writer.append([encode(allocations(part))])
+    return log
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_log_that_was_restored_older_and_has_grown_past_the_store_is_told_and_not_read_on(tmp_path: Path, is_open: bool):
+    """Reading on from the same offset, the store would keep the rows that the log lost, and never see those that came in their place."""
+    ended, other = range(3), range(100, 103)
+    with _ledger(tmp_path / "log.sqlite", ended, range(3, 6), range(6, 9)) as log, Store.open(tmp_path / "store.duckdb") as store:
+        ingest = Ingest(log, store)
+        ingest.catch_up()
+        before = tables(store.connection)
+        with _ledger(tmp_path / "other.sqlite", ended, other) as restored:
+            if is_open:  # a process that runs on meets the shorter log first
+                ingest._log = restored
+                with pytest.raises(LogError, match=r"was already read|which the store has read there"):
+                    ingest.step()
+            with restored.writer("ledger", POOL) as writer:
+                writer.append([encode(allocations(range(200, 203)))])
+                writer.append([encode(allocations(range(300, 303)))])
+            assert restored.end()["ledger/0"] > log.end()["ledger/0"]
+            with pytest.raises(LogError, match=r"log of topic ledger has not event .* at offset 2, which the store has read there"):
+                (ingest if is_open else Ingest(restored, store)).step()
+            assert tables(store.connection) == before
+        Ingest(log, store).catch_up()

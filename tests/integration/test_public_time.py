@@ -19,12 +19,12 @@ from pipeline.log.events.ledger import Complete
 from pipeline.log.events.months import Frozen, Stamped
 from pipeline.log.head import HeadReader, heads_at, stamp_faults
 from pipeline.log.protocol import NewEvent
-from pipeline.model.errors import SettingsError, SigningError, VerifyError
+from pipeline.model.errors import SettingsError, SigningError
 from pipeline.model.months import Month
 from pipeline.signing.public_time import InBlock, Promise, Timestamp, read_proof, write_proof, write_timestamp
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
-from pipeline.verify.public_time import load_headers
+from pipeline.verify.given import load_headers
 
 from .example_month import esep
 from .ots_calendar import CalendarOfOurOwn, calendar
@@ -259,7 +259,7 @@ def test_headers_that_are_none_are_refused(tmp_path: Path) -> None:
         f"chain,height,hash,mediantime,header\nbitcoin,1,ab,1,{'00' * 80}\n",
     ):
         path.write_text(text)
-        with pytest.raises(VerifyError, match="--headers wants a file"):
+        with pytest.raises(SettingsError, match="--headers wants a file"):
             load_headers(path)
     from tests.unit.chains.bitcoin.chains import GENESIS_HEADER
 

@@ -222,13 +222,13 @@ def test_a_miner_checks_a_receipt_against_what_was_filed(
     assert "no root was given" in capsys.readouterr().out
     assert esep("verify", "--receipt", path, "--root", "ab" * 32) == 8
     assert "these rows do not stand in that report" in capsys.readouterr().out
-    for wrong in (
-        ["--receipt", tmp_path / "no.json"],
-        ["--receipt", filed],
-        ["--receipt", path, "--root", "x"],
-        ["--receipt", path, tmp_path],
+    for wrong, code in (
+        (["--receipt", tmp_path / "no.json"], 2),
+        (["--receipt", filed], 8),
+        (["--receipt", path, "--root", "x"], 2),
+        (["--receipt", path, tmp_path], 8),
     ):
-        assert esep("verify", *wrong) == 8
+        assert esep("verify", *wrong) == code
     assert esep("verify") == 2 and esep("verify", bundle(frozen), "--root", root) == 2
 
 

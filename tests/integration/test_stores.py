@@ -12,11 +12,11 @@ import pytest
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
 from pipeline.app.app import App
-from pipeline.app.stores import is_of_log
 from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.model.months import Month
 from pipeline.settings import Settings, load_settings
 from pipeline.store import Store
+from pipeline.store.of_log import is_of_log
 
 from .example_month import DIGEST
 

@@ -20,7 +20,8 @@ from pipeline.signing.cms import read_signature, with_timestamp
 from pipeline.signing.path import NotCheckable
 from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
 from pipeline.verify.bundle import verify_bundle
-from pipeline.verify.signatures import check_signatures, load_trusted
+from pipeline.verify.given import load_trusted
+from pipeline.verify.signatures import check_signatures
 from tests.gost_signer import GostKey, as_gost, signed_cms
 
 from .authority import Authority, time_stamps
@@ -247,7 +248,7 @@ def test_verify_judges_the_signatures_of_a_bundle_under_the_auditors_roots(
     assert esep("verify", bundle, "--trust", tmp_path / "root.pem", "--test-network") == 0
     assert "Not checked here:" in capsys.readouterr().out
     assert esep("verify", bundle, "--trust", tmp_path / "other.pem") == 8
-    assert esep("verify", bundle, "--trust", tmp_path / "key.p12") == 8
+    assert esep("verify", bundle, "--trust", tmp_path / "key.p12") == 2, "nothing is said of the bundle"
     with pytest.raises(Exception, match="PEM"):
         load_trusted(tmp_path / "missing.pem")
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient
 from pipeline.follow.node_errors import NodeUnreachable
@@ -126,3 +133,47 @@ def test_an_address_is_named_without_its_secrets(url: str, name: str, path: str)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"write it as http://127"):
         NodeAddress.of(url, default_port=1, example="http://127.0.0.1:8332")
+
+
+def test_what_keeps_a_node_from_being_reached_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy with a certificate of its own stands before many a node."""
+    certificate, key = tmp_path / "node.pem", ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC)).not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    certificate.write_bytes(made.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def behave(peer: socket.socket, request: bytes) -> None:
+        peer.sendall(answer(b"yes"))
+
+    def trouble(url: str) -> str:
+        node = client(url)
+        with pytest.raises(NodeUnreachable) as said:
+            node.request("GET", "/")
+        node.close()
+        return str(said.value)
+
+    with server(behave, tls=context) as (url, _):
+        secure = url.replace("http://127.0.0.1", "https://localhost")
+        assert "does not trust the certificate" in trouble(secure) and "SSL_CERT_FILE" in trouble(secure)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        node = client(secure)
+        assert node.request("GET", "/").body == b"yes", "what the message says helps"
+        node.close()
+    plain = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        peer = plain.accept()[0]
+        peer.recv(65536)
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        peer.close()
+
+    threading.Thread(target=refuse, daemon=True).start()
+    assert "write http://" in trouble(f"https://127.0.0.1:{plain.getsockname()[1]}")
+    plain.close()
+    assert "no machine of that name" in trouble("http://node.invalid:8332")

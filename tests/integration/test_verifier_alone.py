@@ -115,7 +115,7 @@ def test_the_file_alone_catches_a_forgery_and_names_it(packed: Path, bare: Path,
 
 def test_the_file_alone_says_in_a_sentence_what_is_wrong_with_its_arguments(packed: Path, bare: Path, tmp_path: Path) -> None:
     done = verify(packed, bare, tmp_path / "nowhere")
-    assert done.returncode == 8 and "No such file or directory" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "No such file or directory" in done.stderr and "Traceback" not in done.stderr
     done = verify(packed, bare, tmp_path, "--no-such-option")
     assert done.returncode == 2 and "--no-such-option" in done.stderr
 
@@ -152,3 +152,37 @@ def test_a_miner_checks_a_receipt_with_the_file_alone(packed: Path, bare: Path, 
     path.write_text(json.dumps(changed))
     done = verify(packed, bare, honest / "manifest.json", "--receipt", path)
     assert done.returncode == 8 and "do not lead to the root" in done.stdout
+
+
+def test_a_damaged_file_or_one_without_room_says_so_in_the_readers_language(packed: Path, bare: Path, tmp_path: Path) -> None:
+    start, told = (zipfile.ZipFile(packed).read(name) for name in ("__main__.py", "verifier.json"))
+    broken = tmp_path / "copied.pyz"
+    with zipfile.ZipFile(broken, "w") as copy:
+        for name, content in (("__main__.py", start), ("verifier.json", told), ("lib/one.py", b"content" * 100)):
+            copy.writestr(name, content)
+    raw = broken.read_bytes()
+    broken.write_bytes(raw.replace(b"contentcontent", b"contentCONTENT", 1))
+    assert broken.read_bytes() != raw
+    for language, words in (("en", "damaged or cut off"), ("ru", "повреждён или обрезан"), ("kk", "бүлінген немесе кесілген")):
+        done = start_alone(broken, bare, language, tmp_path)
+        assert done.returncode == 12 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+    done = start_alone(packed, bare, "ru_RU.UTF-8", tmp_path, largest=1000)
+    assert done.returncode == 12 and "не может там распаковаться" in done.stderr and "TMPDIR" in done.stderr
+    ended = tmp_path / "ended.pyz"
+    with zipfile.ZipFile(ended, "w") as copy:
+        copy.writestr(
+            "__main__.py",
+            start.replace(b"from pipeline.verify.program import main; sys.exit(main())", b"import os; os.kill(os.getpid(), 9)"),
+        )
+        copy.writestr("verifier.json", told)
+    done = start_alone(ended, bare, "en", tmp_path)
+    assert done.returncode == 137 and "nothing is said of the bundle: signal 9" in done.stderr
+
+
+def start_alone(packed: Path, bare: Path, language: str, folder: Path, largest: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The file's word in a language, where no file may be larger than `largest` bytes."""
+    limited = [] if largest is None else ["prlimit", f"--fsize={largest}"]
+    return subprocess.run(
+        [*limited, str(bare), "-B", str(packed), str(folder)], env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "LANG": language},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
+from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pipeline
 from pipeline.cli.logs import configure_logs, mask
 
 
@@ -50,6 +53,21 @@ def logged(**values: object) -> dict[str, object]:
     structlog.get_logger().info("said", **values)
     parsed: dict[str, object] = json.loads(stream.getvalue())
     return parsed
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_no_sentence_of_our_own_loses_a_word(language: str) -> None:
+    """`user without a password: *** password_file` did not say what to do with the file."""
+    path = Path(pipeline.__file__).parent / "texts" / "locale" / language / "LC_MESSAGES" / "esep.po"
+    with path.open("rb") as file:
+        texts = [
+            text
+            for message in read_po(file)
+            for said in (message.id, message.string)
+            for text in ([said] if isinstance(said, str) else said)
+        ]
+    assert len(texts) > 5000 and [text for text in texts if mask(text) != text] == []
+    assert mask("password: set") == "password: ***" and mask("password: setting1 failed") == "password: *** failed"
 
 
 def test_lines_are_json_where_nobody_watches_and_deep_values_are_masked() -> None:
