@@ -14,6 +14,7 @@ from pipeline.log.events import content_digest
 from pipeline.log.events.users import PasskeyAdded, PasskeyRevoked, UserEvent, UserRevoked, UserRole, UserSet
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.reason import require_reason
 from pipeline.signing.users import User, Users
 
 from .app import App
@@ -30,6 +31,7 @@ def known_users(app: App) -> Users:
 
 def set_user(app: App, name: str, roles: Iterable[UserRole], *, by: str, reason: str) -> User:
     """Give a user these roles instead of those before. Raises SettingsError for no name or no role, and where nobody would be left who manages users."""
+    require_reason(reason, _SOURCE)
     name, wanted, users = name.strip(), frozenset(roles), known_users(app)
     if not name or not name.isprintable() or len(name) > 200:
         raise SettingsError([message("a user's name is one line of at most 200 characters")], source=_SOURCE)
@@ -45,6 +47,7 @@ def set_user(app: App, name: str, roles: Iterable[UserRole], *, by: str, reason:
 
 def revoke_user(app: App, name: str, *, by: str, reason: str) -> None:
     """Let a user do nothing more; their passkeys count no longer. Raises SettingsError for an unknown one, and for the last one who manages users."""
+    require_reason(reason, _SOURCE)
     users = known_users(app)
     if not users.roles_of(name):
         raise SettingsError([message("there is no user {name}", name=repr(name))], source=_SOURCE)
@@ -70,6 +73,7 @@ def add_passkey(app: App, name: str, *, credential_id: str, public_key: str, rp_
 
 def revoke_passkey(app: App, name: str, credential_id: str, *, by: str, reason: str) -> None:
     """Let a passkey count no longer; what it approved before counts. Raises SettingsError where it is none of the user's."""
+    require_reason(reason, _SOURCE)
     users = known_users(app)
     if name not in users.known or credential_id not in users.known[name].passkeys:
         raise SettingsError([message("this is no passkey of {name}", name=repr(name))], source=_SOURCE)

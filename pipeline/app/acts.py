@@ -53,6 +53,8 @@ class LabelEffect:
     before: list[Preview]
     """What the reports of the open months came to when it was worked out."""
     at: int
+    reason: str = ""
+    """What the person had written already when they asked."""
 
 
 class Changed(MonthError):
@@ -126,8 +128,8 @@ def _require_undecided(app: App, known: Seen | None) -> None:
         raise Changed(message("Not recorded: {name} waived this issue meanwhile. Below is how it stands now.", name=now.waiver.by))
 
 
-def label_effect(app: App, chain: str, address: str, outflow_class: str, name: str, told: Told) -> LabelEffect:
-    """What a label would change in the reports and issues of the open months; nothing is recorded."""
+def label_effect(app: App, chain: str, address: str, outflow_class: str, name: str, told: Told, *, reason: str = "") -> LabelEffect:
+    """What a label would change in the reports and issues of the open months; nothing is recorded. `reason`: what the person had written already."""
     told.step(message("reading the log"))
     with app.stores.current(told.progress) as store:
         facts, months, positions = read_facts(store.connection), app.months.open_months(store), store.positions()
@@ -136,7 +138,7 @@ def label_effect(app: App, chain: str, address: str, outflow_class: str, name: s
     kept = facts.labels.filter(~((pl.col("chain") == chain) & (pl.col("address") == address)))
     after = replace(facts, labels=pl.concat([kept, row]).sort(list(SHAPES["labels"]), nulls_last=True))
     told.step(message("comparing the reports"))
-    return LabelEffect(chain, address, outflow_class, name, preview(facts, after, months, app.rules), before, app.now())
+    return LabelEffect(chain, address, outflow_class, name, preview(facts, after, months, app.rules), before, app.now(), reason)
 
 
 def preview_month(app: App, month: Month, told: Told) -> Preview:

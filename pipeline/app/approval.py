@@ -18,6 +18,7 @@ from pipeline.log.events.users import Assertion
 from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.reason import require_reason
 
 from .app import App
 
@@ -38,6 +39,7 @@ class ApproveOutcome:
 
 def draft_approval(app: App, month: Month, *, by: str, reason: str) -> Approved:
     """The approval of the newest version as it would stand in the log now. Nothing is written. Raises MonthError, SettingsError as `approve`."""
+    require_reason(reason, "esep approve")
     _require_approver(app, by)
     app.diary.refresh()
     life = app.diary.life(month)
@@ -55,7 +57,7 @@ def approve(
 ) -> ApproveOutcome:
     """Approve the newest version. `drafted`: what `draft_approval` gave, with the passkey's answer to it as `assertion`.
 
-    Raises MonthError where it is not frozen, facts changed since, or the passkey's answer does not hold; SettingsError for a person who may not approve.
+    Raises MonthError where it is not frozen, facts changed since, or the passkey's answer does not hold; SettingsError for a person who may not approve, and for no reason.
     """
     approval = drafted or draft_approval(app, month, by=by, reason=reason)
     if assertion is not None:

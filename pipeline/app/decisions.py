@@ -18,10 +18,11 @@ from pipeline.log.events import content_digest, encode
 from pipeline.log.events.months import Documented
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_shared
-from pipeline.model.errors import DiskError
+from pipeline.model.errors import DiskError, SettingsError
 from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.plain import plain_name
+from pipeline.model.reason import require_reason
 from pipeline.model.rules import NEWEST_EDITION
 from pipeline.model.system_words import system_words
 
@@ -79,22 +80,27 @@ class PoolDecisions:
     def label(
         self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str, check: Callable[[], None] = _no_check
     ) -> None:
-        """Record whose address it is (rule 3). `check`: as of `append_shared`; what it raises is the refusal."""
+        """Record whose address it is (rule 3). `check`: as of `append_shared`; what it raises is the refusal. Raises SettingsError for no name and no reason."""
+        require_reason(reason, "esep label")
+        if not name.strip() or not name.isprintable():
+            raise SettingsError([message("--name: say whose address it is, in one line")], source="esep label")
         at = self._now()
         self._append(label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at), check)
 
     def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str, check: Callable[[], None] = _no_check) -> None:
-        """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed. `check`: as of `append_shared`."""
+        """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed. `check`: as of `append_shared`. Raises SettingsError for no reason."""
+        require_reason(reason, "esep waive")
         facts, at = waiver_facts(issue["facts"]), self._now()
         self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=at), check)
 
     def document(
         self, path: Path, *, about: Literal["label", "waiver", "transfer"], ref: str, month: Month | None, by: str, reason: str
     ) -> str:
-        """Record that a decision, or an off-chain transfer, rests on a document; its SHA-256. Raises DiskError for a file that can't be read.
+        """Record that a decision, or an off-chain transfer, rests on a document; its SHA-256. Raises DiskError for a file that can't be read, SettingsError for no reason.
 
         `ref`: CHAIN:ADDRESS of a label, CODE:REF of a waiver of `month`, PAYER:REFERENCE:ADDRESS of a transfer.
         """
+        require_reason(reason, "esep document")
         try:
             with path.open("rb") as content:
                 digest, size = hashlib.file_digest(content, "sha256").hexdigest(), path.stat().st_size

@@ -17,6 +17,7 @@ from pipeline.log.read import Streams, batches
 from pipeline.log.roles import ROLES_IN
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.reason import require_reason
 from pipeline.settings import Settings
 
 Place = tuple[Topic, str]
@@ -128,6 +129,7 @@ class PoolKeys:
         return found
 
     def _say(self, place: Place, event: KeyEvent) -> None:
+        require_reason(event.reason, "esep keys")
         append_shared(self._log, *place, [encode(event)])
 
 

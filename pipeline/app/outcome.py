@@ -12,6 +12,7 @@ from pipeline.log.events.months import Outcome
 from pipeline.model.errors import FilingError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.reason import require_reason
 
 from .app import App
 
@@ -22,9 +23,10 @@ OUTCOMES: tuple[Outcome, ...] = ("accepted", "rejected", "received", "missing")
 def note_outcome(app: App, month: Month, outcome: Outcome, *, receipt: str, by: str, reason: str) -> Submission:
     """Record what became of the newest submission; that submission. `receipt`: its number, "" where there is none.
 
-    Raises FilingError: there is no submission, it is settled, an acceptance has no receipt where the settings say that it brings one (`answers.has_receipts`),
+    Raises SettingsError for no reason, FilingError: there is no submission, it is settled, an acceptance has no receipt where the settings say that it brings one (`answers.has_receipts`),
     what nobody has got has one, or the receipt is another month's.
     """
+    require_reason(reason, "esep receipt")
     number = receipt.strip()
     diary = app.diary
     diary.refresh()

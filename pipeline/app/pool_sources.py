@@ -16,6 +16,7 @@ from pipeline.log.events.sources import SourceDecided
 from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.reason import is_reason
 from pipeline.settings import Settings
 from pipeline.settings.sources import PushSettings, SqlSettings
 from pipeline.store import Store
@@ -94,9 +95,8 @@ class PoolSources:
     ) -> SourceDecided:
         """The event of a decision, which is not appended. Errors as `decide`."""
         waiting = next((one for one in items if (one.source, one.item) == (source, item)), None)
-        faults: list[str] = [
-            message("{name}: is empty: say it", name=name) for name, value in (("--by", by), ("--reason", reason)) if not value.strip()
-        ]
+        faults: list[str] = [] if by.strip() else [message("{name}: is empty: say it", name="--by")]
+        faults += [] if is_reason(reason) else [message("--reason: give a reason that an auditor can follow")]
         if waiting is None:
             faults.append(
                 message(

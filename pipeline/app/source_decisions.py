@@ -63,6 +63,8 @@ class SourceEffect:
     """Items that would no longer wait."""
     begun: list[str]
     months: list[MonthChange]
+    reason: str = ""
+    """What the person had written already when they asked."""
 
 
 def source_effect(

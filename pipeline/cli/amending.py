@@ -12,8 +12,9 @@ from pipeline.app.summary import month_summary
 from pipeline.closing.causes import change_word
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.reason import require_reason
 
-from .decisions import ByOption, parse_month, require_reason
+from .decisions import ByOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, settings_of, table
 from .months import print_step
 from .summary import print_summary

@@ -25,10 +25,11 @@ from pipeline.closing.submission import State, outcome_words, state_words
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.message import counted, message
 from pipeline.model.months import ALMATY, utc_offset
+from pipeline.model.reason import require_reason
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
 
-from .decisions import ByOption, ReasonOption, parse_month, require_reason
+from .decisions import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of
 from .logs import configure_logs
 from .summary import move_words, print_summary

@@ -13,6 +13,7 @@ from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
+from pipeline.model.reason import is_reason
 
 from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
 
@@ -184,11 +185,5 @@ def parse_month(text: str) -> Month:
         raise SettingsError([message("MONTH: {error}", error=text_of(error))], source="") from None
 
 
-def require_reason(reason: str, command: str) -> None:
-    """Raises SettingsError for a reason that says nothing."""
-    if faults := _reason_faults(reason):
-        raise SettingsError(faults, source=command)
-
-
 def _reason_faults(reason: str) -> list[str]:
-    return [message("--reason: give a reason that an auditor can follow")] if len(reason.strip()) < 3 else []
+    return [] if is_reason(reason) else [message("--reason: give a reason that an auditor can follow")]

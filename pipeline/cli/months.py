@@ -18,6 +18,7 @@ from pipeline.app.headers import add_headers
 from pipeline.app.summary import month_summary
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.model.message import grouped, joined, message
+from pipeline.model.reason import require_reason
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
 from pipeline.verify import telling
@@ -28,7 +29,7 @@ from pipeline.verify.given import load_headers, load_trusted, require_folder
 from pipeline.verify.receipts import check_receipt
 from pipeline.verify.shapes import read_manifest
 
-from .decisions import ByOption, parse_month, require_reason
+from .decisions import ByOption, parse_month
 from .frame import (
     DEFAULT_CONFIG,
     ConfigOption,

@@ -72,9 +72,9 @@ class Texts:
         """The message in this language, with nothing filled in: braces in it are text."""
         return self._translations.gettext(message)
 
-    def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
-        """The message in the form that `count` takes in this language; `{count}` in it is the number."""
-        return self._translations.ngettext(one, many, count).format(count=count, **values)
+    def ngettext(self, one: str, many: str, count: int, /, **values: object) -> str:
+        """The message in the form that `count` takes in this language; `{count}` in it is the number, or what `values` have for it."""
+        return self._translations.ngettext(one, many, count).format(**({"count": count} | values))
 
     def tell(self, text: str) -> str:
         """A message in this language, with the messages in its values; any other text is data, and stays as it is."""

@@ -13,6 +13,7 @@ from fastapi import Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.app.people import KeyRole
+from pipeline.model.message import message
 
 from .parts import ROLES, Parts, Role, Viewer, language_of, parts_of, theme_of
 from .sessions import Session
@@ -21,7 +22,7 @@ SESSION_COOKIE: Final = "__Host-session"
 FORGERY_FIELD: Final = "forgery_token"
 FORGERY_HEADER: Final = "x-forgery-token"
 API: Final = "/api/"
-_READING: Final = ("GET", "HEAD")
+READING: Final = ("GET", "HEAD")
 
 
 class SignInNeeded(Exception):
@@ -115,7 +116,7 @@ class Needs:
                 raise SignInNeeded
             if self.role not in viewer.roles:
                 raise Forbidden(self.role)
-        if request.method not in _READING:
+        if request.method not in READING:
             await _require_own_form(request, viewer)
         if self.is_fresh and (viewer.session is None or not parts_of(request).is_fresh(viewer.session)):
             raise ConfirmNeeded
@@ -133,7 +134,7 @@ async def _require_own_form(request: Request, viewer: Viewer) -> None:
     """Refuse what another site sends: the origin must be ours, and with a session its token must be there."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise HTTPException(403, "the request comes from another site")
+        raise HTTPException(403, message("The request comes from another site: nothing was done."))
     if viewer.session is None or viewer.session.way == "token":
         return  # no browser sends a token by itself
     given = request.headers.get(FORGERY_HEADER)
@@ -141,7 +142,7 @@ async def _require_own_form(request: Request, viewer: Viewer) -> None:
         form = await request.form()
         given = str(form.get(FORGERY_FIELD, ""))
     if not hmac.compare_digest(given.encode(), viewer.session.forgery_token.encode()):
-        raise HTTPException(403, "the form is not of this session: load the page anew and send it again")
+        raise HTTPException(403, message("The form is not of this session: load the page anew and send it again."))
 
 
 Anyone = Annotated[Viewer, Depends(Needs(None))]

@@ -18,12 +18,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.app.deed_words import role_words
 from pipeline.app.reading import Moved
-from pipeline.model.errors import EsepError, LogError, StoreError
-from pipeline.model.message import message, text_of
+from pipeline.model.errors import EsepError, LogError, MonthError, StoreError
+from pipeline.model.message import Message, message, text_of
 from pipeline.texts import texts
 
-from .access import API, ConfirmNeeded, Forbidden, Needs, SignInNeeded, viewer_of
-from .headers import SecurityHeaders
+from .access import API, READING, ConfirmNeeded, Forbidden, Needs, SignInNeeded, viewer_of
+from .body_limit import BodyLimit
+from .forms import faults_of
+from .headers import SecurityHeaders, headers_of
 from .layout import page
 from .pages import (
     account,
@@ -48,7 +50,7 @@ from .pages import (
     users,
 )
 from .parts import Parts, language_of, parts_of
-from .return_to import page_asked_for, sign_in_at
+from .return_to import page_asked_for, page_of_act, sign_in_at
 
 WRITTEN: Final = ("reason", "whose", "name", "receipt", "user")
 """The fields of forms whose text is given back where the form is refused."""
@@ -82,6 +84,7 @@ def console(parts: Parts) -> FastAPI:
     made = FastAPI(title="Esep", version="1", docs_url=None, redoc_url=None, openapi_url=None, separate_input_output_schemas=False)
     made.state.parts = parts
     made.openapi = document  # type: ignore[method-assign]
+    made.add_middleware(BodyLimit, refuse=_told)
     made.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts_of(parts), www_redirect=False)
     made.add_middleware(SecurityHeaders, is_tls=parts.is_tls)
     for router in ROUTERS:
@@ -92,6 +95,7 @@ def console(parts: Parts) -> FastAPI:
     made.add_exception_handler(EsepError, _refused)
     made.add_exception_handler(HTTPException, _http_error)
     made.add_exception_handler(RequestValidationError, _not_understood)
+    made.add_exception_handler(Exception, _defect)
     return made
 
 
@@ -144,6 +148,8 @@ async def _written(request: Request) -> list[str]:
     """What a person wrote into the form of a request that is refused: reasons and names, never passwords."""
     if request.headers.get("content-type") != "application/x-www-form-urlencoded":
         return []
+    if request._form is None:  # never read, or not to be read: to ask for more of it would wait for what does not come
+        return []
     form = await request.form()
     return [value for name in WRITTEN for value in form.getlist(name) if isinstance(value, str) and value.strip()]
 
@@ -183,7 +189,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     """What the program refuses, in its own words. A page whose draft was replaced while it was made is made again, of the newest one."""
     if isinstance(error, Moved) and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"{request.url.path}?{request.url.query}".rstrip("?"), 307)
-    return _told(request, 503 if isinstance(error, StoreError | LogError) else 409, text_of(error), await _written(request))
+    is_absent = isinstance(error, MonthError) and request.method in READING  # a month, version or row that is not there
+    status = 503 if isinstance(error, StoreError | LogError) else 404 if is_absent else 409
+    return _told(request, status, text_of(error), await _written(request))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -194,18 +202,40 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and request.method == "GET" and request.headers.get("hx-request") == "true":
         return Response(status_code=204)
-    is_unsaid = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
-    told = (
-        message("There is no such page: the address is wrong, or what it showed is gone. Begin at the months.")
-        if is_unsaid
-        else error.detail
-    )
-    answer = _told(request, error.status_code, told, await _written(request))
+    if error.status_code == 405 and request.method == "GET" and not _wants_json(request):
+        return RedirectResponse(page_of_act(request.url.path), 303)
+    answer = _told(request, error.status_code, _words_of(error), await _written(request))
     answer.headers.update(error.headers or {})
     return answer
 
 
-def _not_understood(request: Request, error: Exception) -> Response:
+def _words_of(error: HTTPException) -> str:
+    """What a route says, or words of ours where the framework refused by itself."""
+    if isinstance(error.detail, Message):
+        return error.detail
+    if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return message("There is no such page: the address is wrong, or what it showed is gone. Begin at the months.")
+    if error.status_code == 405:
+        return message("This address takes no request of this kind.")
+    if error.status_code == 400:
+        return message("The request can't be read: load the page anew and send the form again.")
+    return error.detail
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    """A field that is missing or wrong, in the reader's words, with what they wrote; a program is told more exactly, in English."""
     assert isinstance(error, RequestValidationError)
-    faults = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors())
-    return _told(request, 422, message("The request is not understood: {faults}", faults=faults))
+    faults = faults_of(error.errors())
+    if request.url.path.startswith(API):
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors())
+    return _told(request, 422, message("The request is not understood: {faults}", faults=faults), await _written(request))
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    """A defect of the program: a page of ours in place of the server's bare words. What went wrong is raised again, so that it stands in the log."""
+    told = message("A defect of the program ({error}): it stands in the log of the process.", error=type(error).__name__)
+    if request.method not in READING:
+        told = message("{defect} Look whether it was done before you do it again.", defect=told)
+    answer = _told(request, 500, told)  # the form was read by then, and is not here to be given back
+    answer.headers.update(headers_of(is_tls=parts_of(request).is_tls) | {"Cache-Control": "no-store"})  # no middleware stands around this
+    return answer

@@ -25,12 +25,17 @@ HEADERS: Final = {
 STRICT_TRANSPORT: Final = "max-age=31536000"
 
 
+def headers_of(*, is_tls: bool) -> dict[str, str]:
+    """The headers of every answer."""
+    return HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT} if is_tls else {})
+
+
 class SecurityHeaders:
     """Middleware that puts the headers on every answer, errors included. Nothing is kept by caches unless the answer says so itself."""
 
     def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
         self._app = app
-        self._headers = HEADERS | ({"Strict-Transport-Security": STRICT_TRANSPORT} if is_tls else {})
+        self._headers = headers_of(is_tls=is_tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

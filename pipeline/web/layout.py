@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.app.change_words import changed_issue, table_word
 from pipeline.app.deed_words import ROLE_WORDS, WAYS, deed_word
 from pipeline.app.people import KeyRole
 from pipeline.app.story import explanation_words
@@ -56,9 +57,13 @@ def environment(language: Language) -> Environment:
         number, space, asset = text.partition(" ")
         return f"{words.amount(number)}{space}{asset}"
 
+    def ngettext(one: str, many: str, count: int, **values: object) -> str:
+        """The form that `count` takes, the number with the language's marks: `1 437 жол`."""
+        return words.ngettext(one, many, count, **({"count": words.amount(str(count))} | values))
+
     made.globals |= {
         "gettext": words.gettext,
-        "ngettext": words.ngettext,
+        "ngettext": ngettext,
         "tell": words.tell,
         "amount": words.amount,
         "with_asset": with_asset,
@@ -68,6 +73,8 @@ def environment(language: Language) -> Environment:
         "cause_word": cause_word,
         "cause_words": cause_words,
         "change_word": change_word,
+        "table_word": table_word,
+        "changed_issue": changed_issue,
         "explanation_words": explanation_words,
         "state_word": lambda state: words.gettext(STATE_WORDS[State(state)]),
         "role_word": lambda role: words.gettext(ROLE_WORDS[role]),

@@ -17,6 +17,17 @@ _LOCAL: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 """What a browser writes into an address: no backslash, no blank, no control character, which some browsers leave out or turn into a slash."""
 _NO_PAGES: Final = ("/sign-in", "/sign-out", "/enter", "/invitation", "/live", "/api", "/static", "/language", "/theme", "/account/confirm")
 
+_SAFE: Final = "/!$&'()*+,;=:@~"
+_ACTS: Final = tuple(
+    (re.compile(pattern), page)
+    for pattern, page in (
+        (r"(/months/[^/]+)/(?:preview|freeze|steps|outcome|approval(?:/.*)?)", r"\1/close"),
+        (r"(/months/[^/]+/issues/[^/]+)/(?:waiver|label)", r"\1"),
+        (r"(/account/confirm|/account|/users|/bring-in|/sign-in)/.*", r"\1"),
+    )
+)
+"""Acts and the pages that they stand on; any other act stands on every page."""
+
 
 def local_page(address: str) -> str:
     """The address, where it is a path of ours with its query; else `HOME`. Never raises."""
@@ -41,6 +52,14 @@ def page_asked_for(request: Request) -> str:
     asked = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").partition("?")[0]
     query = request.scope.get("query_string", b"").decode("latin-1")
     return local_page(f"{asked}?{query}" if query else asked)
+
+
+def page_of_act(path: str) -> str:
+    """The page that an act stands on, for who comes to the act's own address by a link, a reload or a change of language: acts are sent, pages are looked at."""
+    for pattern, page in _ACTS:
+        if (found := pattern.fullmatch(path)) is not None:
+            return local_page(quote(found.expand(page), safe=_SAFE))
+    return HOME
 
 
 def sign_in_at(then: str) -> str:

@@ -37,7 +37,9 @@ def test_what_is_not_there_says_why_and_what_to_do(parts: Parts) -> None:
     for path, told in {
         "/none": "There is no such page: the address is wrong, or what it showed is gone. Begin at the months.",
         "/months/october/close": "The address names no month: a month is written like 2026-10.",
-        "/months/2031-01/issues": "2031-01 is filed, and not worked out anew: its issues stand in its bundle",
+        "/months/2031-01/issues": "2031-01 has no rows yet",
+        "/months/2031-01/close": "2031-01 has no rows yet",
+        f"{BOARD}/rows/999999": "2026-10 has no row 999999",
         "/tasks/none": "This work is not kept any more",
         "/rules/99.9": "rules are numbered like 5.3",
         f"{BOARD}/miners/000000000000": "2026-10 has no row and no debt of that miner",

@@ -57,7 +57,7 @@ def test_verify_says_that_they_rest_on_the_pool_s_word_and_a_replay_names_them_t
 
 def test_what_it_is_about_must_be_said_once(bundle: Path) -> None:
     config = ("--config", bundle.parents[2] / "esep.toml")
-    letter, person = bundle.parents[2] / "letter.pdf", ("--by", "A. Person", "--reason", "x")
+    letter, person = bundle.parents[2] / "letter.pdf", ("--by", "A. Person", "--reason", "contract 17")
     assert esep("document", letter, *person, *config) == 2
     assert esep("document", letter, "--label", "bitcoin:x", "--transfer", "a:b:c", *person, *config) == 2
     assert esep("document", letter, "--transfer", "a:b", *person, *config) == 2

@@ -18,18 +18,18 @@ from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.signing.passkey import approval_challenge
 from pipeline.web.access import AsApprover
+from pipeline.web.forms import Reason, ReasonText
 from pipeline.web.parts import Console
 from pipeline.web.passkeys import AnswerIn, Asked, assertion_options, host_of
 
 router = APIRouter()
-Why = Annotated[str, Field(min_length=3, max_length=1000)]
 
 
 class ApprovalIn(BaseModel):
     """What is approved, and why."""
 
     model_config = ConfigDict(extra="ignore")
-    reason: Why
+    reason: ReasonText
     digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the report that the person saw")
     as_frozen: bool = Field(default=False, description="file it although facts changed since")
 
@@ -70,7 +70,7 @@ def approved_by_name(
     parts: Console,
     viewer: AsApprover,
     month: str,
-    reason: Annotated[str, Form(min_length=3, max_length=1000)],
+    reason: Reason,
     digest: Annotated[str, Form(pattern=r"^[0-9a-f]{64}$")],
     as_frozen: Annotated[bool, Form()] = False,
 ) -> Response:

@@ -16,7 +16,9 @@ from pipeline.app.app import App
 from pipeline.app.bring_in import FOLDER, KINDS, Brought, Kind, Taken, bring_in, leave, sweep, take
 from pipeline.app.imports import day_to_come_fault
 from pipeline.model.message import message
+from pipeline.model.months import almaty_date
 from pipeline.web.access import AsImporter, AsOperator, AsViewer
+from pipeline.web.body_limit import FILES_BYTES
 from pipeline.web.layout import environment, page
 from pipeline.web.parts import Console, Viewer
 
@@ -25,9 +27,11 @@ from .source_items import address_of
 from .tasks import to_task
 
 router = APIRouter()
-MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 8
 _CHUNK: Final = 1 << 20
+_LONGEST_STEM_BYTES: Final = 180
+"""File systems take 255 bytes; suffixes of what is written on the way have room."""
+_LONGEST_ENDING: Final = 12
 SHOWN_FAULTS: Final = 500
 
 
@@ -48,7 +52,7 @@ def bring(
     held, waiting = snapshot.sources.states, snapshot.sources.items
     return page(
         request, "bring_in.html", kinds=KINDS, decided=decided, address_of=address_of, masked_text=lambda text: masked_text(text, viewer), brought=tasks.result(task, Brought), taken=tasks.result(task, Taken), task=task, sources=held, waiting=waiting,
-        moment=_moment(viewer), configured={name: one.kind for name, one in settings.items()}, snapshot=snapshot, may_decide="operator" in viewer.roles, most=SHOWN_FAULTS,
+        moment=_moment(viewer), configured={name: one.kind for name, one in settings.items()}, snapshot=snapshot, may_decide="operator" in viewer.roles, most=SHOWN_FAULTS, today=almaty_date(parts.app.now()),
         lost_at={one.source: one.last_look // 1_000_000 + retention for one in held if (retention := getattr(settings.get(one.source), "retention_s", None))},
     )  # fmt: skip
 
@@ -67,19 +71,29 @@ def brought(parts: Console, viewer: AsOperator, kind: Annotated[Kind, Form()], f
 
 def _keep(app: App, files: list[UploadFile]) -> Path:
     sweep(app.settings.var, app.now())
+    names = [kept_name(one.filename or "") for one in files]
+    for name in names:
+        if names.count(name) > 1:
+            raise HTTPException(422, message("two files are called {name}: choose each once, under names of their own", name=name))
     folder = app.settings.var / FOLDER / secrets.token_hex(8)
     folder.mkdir(parents=True, mode=0o700)
-    left = MOST_BYTES
-    for one in files:
-        name = re.sub(r"[^\w.() -]", "_", Path(one.filename or "").name)[:120].lstrip(".") or "file"
+    left = FILES_BYTES
+    for one, name in zip(files, names, strict=True):
         with (folder / name).open("xb") as kept:
             while chunk := one.file.read(_CHUNK):
                 left -= len(chunk)
                 if left < 0:
                     leave(folder)
-                    raise HTTPException(413, message("the files are larger than {count} MiB", count=MOST_BYTES >> 20))
+                    raise HTTPException(413, message("the files are larger than {count} MiB", count=FILES_BYTES >> 20))
                 kept.write(chunk)
     return folder
+
+
+def kept_name(given: str) -> str:
+    """A file's name as it is kept: without a path and what is odd in one, as short as every file system takes it, its ending whole."""
+    name = re.sub(r"[^\w.() -]", "_", Path(given).name).lstrip(".") or "file"
+    stem, ending = (name[:-length], name[-length:]) if 0 < (length := len(Path(name).suffix)) <= _LONGEST_ENDING else (name, "")
+    return stem.encode()[:_LONGEST_STEM_BYTES].decode(errors="ignore") + ending
 
 
 @router.post("/bring-in/{task}/take")
@@ -117,6 +131,9 @@ def complete(parts: Console, _: AsImporter, through: Annotated[date, Form()]) ->
     """Declare that the ledger holds everything through a day (rule 8.1)."""
     if fault := day_to_come_fault(through, parts.app.now()):
         raise HTTPException(422, fault)
+    known = parts.reading.snapshot().overview.ledger_complete_through
+    if known is not None and through <= known:
+        raise HTTPException(409, message("The ledger is declared complete through {day} already: nothing was declared.", day=known))
     parts.app.imports.declare_complete(through)
     parts.await_shown()
     return RedirectResponse("/bring-in", 303)

@@ -17,6 +17,7 @@ from pipeline.log.events.months import Drafted
 from pipeline.model.message import message
 from pipeline.texts import N_
 from pipeline.web.access import AsDecider, AsFiler, AsOperator, AsViewer
+from pipeline.web.forms import PerhapsReason, Reason, checked_reason
 from pipeline.web.layout import page
 from pipeline.web.numbers import taken
 from pipeline.web.parts import Console
@@ -27,7 +28,6 @@ from .tasks import to_task
 
 router = APIRouter()
 Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
-Reason = Annotated[str, Form(min_length=3, max_length=1000)]
 KINDS: Final = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 HAPPENED: Final = {
     "frozen": N_("frozen"), "approved": N_("approved"), "signed": N_("signed"), "submitted": N_("submission made"), "sent": N_("sent"),
@@ -85,21 +85,20 @@ def previewed(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
 @router.post("/months/{month}/freeze")
 def frozen(
     month: MonthPath, parts: Console, viewer: AsDecider, digest: Digest, header: Digest, task: Annotated[str, Form(max_length=40)] = "",
-    reason: Annotated[str, Form(max_length=1000)] = "",
+    reason: PerhapsReason = "",
 ) -> Response:  # fmt: skip
     """Freeze what was previewed, in the person's name; of a frozen month the further version that was shown. `digest` and `header` are of what the person saw, `task` names it."""
     app, by, then = parts.app, parts.app.people.decider(viewer.person), f"/months/{month}/close"
     preview = app.tasks.result(task, Preview)
     shown = Shown(digest, header, preview if preview is not None and (preview.month, preview.digest) == (month, digest) else None)
     if app.months.frozen(month):
-        if len(reason.strip()) < 3:
-            raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
+        checked_reason(reason)
         return to_task(
             app.tasks.start(
-                message("freezing"), lambda told: freeze_amended(app, month, shown, told, by=by, reason=reason.strip()), by=by, then=then
+                message("freezing"), lambda told: freeze_amended(app, month, shown, told, by=by, reason=reason), by=by, then=then
             )
         )
-    why = reason.strip() or message("the month's report")
+    why = reason or message("the month's report")
     return to_task(
         app.tasks.start(message("freezing"), lambda told: freeze_previewed(app, month, shown, told, by=by, reason=why), by=by, then=then)
     )
@@ -121,7 +120,7 @@ def noted(
 ) -> Response:  # fmt: skip
     """Record what the person found out about the newest submission."""
     by = parts.app.people.decider(viewer.person)
-    note_outcome(parts.app, month, outcome, receipt=receipt, by=by, reason=reason.strip())
+    note_outcome(parts.app, month, outcome, receipt=receipt, by=by, reason=reason)
     parts.await_shown()
     return RedirectResponse(f"/months/{month}/close", 303)
 

@@ -16,6 +16,7 @@ from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings.models import RESERVED_CLASSES
 from pipeline.web.access import AsDecider, AsViewer
+from pipeline.web.forms import Name, PerhapsReason, Reason, checked_reason
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
 from pipeline.web.parts import Console, Viewer
@@ -28,7 +29,6 @@ SHOWN = 200
 """Issues of a group that are shown."""
 CLASSES = ("vendor", "exchange", "treasury", "payroll", "refund", "poisoning")
 """Offered for labels; any other word is taken, too."""
-Reason = Annotated[str, Form(min_length=3, max_length=1000)]
 Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
 """Of what the page of the issue showed (`Seen.digest`)."""
 Written = dict[str, str]
@@ -40,7 +40,8 @@ def groups_of(parts: Console, month: Month) -> list[IssueGroup]:
     """The month's issues by the newest snapshot. An answer 404 for a month that is not worked out."""
     found = parts.reading.snapshot().groups.get(month)
     if found is None:
-        raise HTTPException(404, message("{month} is filed, and not worked out anew: its issues stand in its bundle", month=month))
+        parts.reading.book(month)  # a month without rows is told so
+        raise HTTPException(404, message("{month} is frozen, and not worked out anew: its issues stand in its bundle", month=month))
     return found
 
 
@@ -107,7 +108,11 @@ def issue(
     request: Request, month: MonthPath, name: str, parts: Console, viewer: AsViewer, task: Annotated[str, Query(max_length=40)] = ""
 ) -> Response:
     """One issue: its facts, and the decisions that it takes."""
-    return _issue_page(request, parts, month, viewer, issue_of(parts, month, name), parts.app.tasks.result(task, LabelEffect))
+    found, started = parts.app.tasks.result(task, LabelEffect), parts.app.tasks.find(task)
+    own = found if started is not None and started.by == viewer.person else None  # what another person wrote is no draft of this one's
+    return _issue_page(
+        request, parts, month, viewer, issue_of(parts, month, name), found, written={"label": own.reason} if own is not None else None
+    )
 
 
 def _refused(request: Request, parts: Console, month: Month, viewer: Viewer, name: str, changed: str, written: Written) -> Response:
@@ -149,7 +154,7 @@ def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer
     by = parts.app.people.decider(viewer.person)
     try:
         known = _as_seen(parts, month, name, digest)
-        waive(parts.app, month, known.issue, by=by, reason=reason.strip(), known=known)
+        waive(parts.app, month, known.issue, by=by, reason=reason, known=known)
     except Changed as error:
         return _refused(request, parts, month, viewer, name, text_of(error), {"waiver": reason})
     parts.await_shown()
@@ -158,9 +163,8 @@ def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer
 
 @router.post("/months/{month}/issues/{name}/label")
 def labelled(  # noqa: PLR0913 - a form's fields are its parameters
-    request: Request, month: MonthPath, name: str, parts: Console, viewer: AsDecider, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = "",
-    outflow_class: Annotated[str, Form(pattern="^[a-z][a-z0-9-]{0,39}$")] = "vendor", whose: Annotated[str, Form(min_length=1, max_length=200)] = "",
-    act: Annotated[str, Form(pattern="^(show|label)$")] = "show", task: Annotated[str, Form(max_length=40)] = "",
+    request: Request, month: MonthPath, name: str, parts: Console, viewer: AsDecider, digest: Digest, whose: Name, reason: PerhapsReason = "",
+    outflow_class: Annotated[str, Form(pattern="^[a-z][a-z0-9-]{0,39}$")] = "vendor", act: Annotated[str, Form(pattern="^(show|label)$")] = "show", task: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:  # fmt: skip
     """Show what a label would change, or give it, as they saw the issue: for all months. `task`: what it would change, where that was shown."""
     written = {"label": reason, "outflow_class": outflow_class, "whose": whose}
@@ -182,18 +186,17 @@ def labelled(  # noqa: PLR0913 - a form's fields are its parameters
         parts.reading.compare(*parts.reading.snapshot().books)
         title = message("What the label {outflow_class} would change", outflow_class=outflow_class)
         started = parts.app.tasks.start(
-            title, lambda told: label_effect(parts.app, chain, address, outflow_class, whose, told), by=viewer.person, then=f"/months/{month}/issues/{name}?task={{id}}"
+            title, lambda told: label_effect(parts.app, chain, address, outflow_class, whose, told, reason=reason), by=viewer.person, then=f"/months/{month}/issues/{name}?task={{id}}"
         )  # fmt: skip
         return to_task(started)
-    if len(reason.strip()) < 3:
-        raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
+    checked_reason(reason)
     if _changes(parts, parts.app.tasks.result(task, LabelEffect)):
         told = message(
             "Not recorded: the report is another one than when you were shown what the label changes. Show it anew, or label without looking."
         )
         return _refused(request, parts, month, viewer, name, told, written)
     try:
-        label(parts.app, known, outflow_class, whose, by=parts.app.people.decider(viewer.person), reason=reason.strip())
+        label(parts.app, known, outflow_class, whose, by=parts.app.people.decider(viewer.person), reason=reason)
     except Changed as error:
         return _refused(request, parts, month, viewer, name, text_of(error), written)
     parts.await_shown()

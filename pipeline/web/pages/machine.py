@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from pipeline.app.deeds import Deed, DeedFilter, as_csv, deeds_of_audit
 from pipeline.app.machine import machine
 from pipeline.service.chain_notes import pending_words, read_note, trouble_of, trouble_words, way_words
 from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.forms import day_of
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
 from pipeline.web.parts import Console, Viewer
@@ -47,10 +47,7 @@ def wanted_of(
     first: str = "", last: str = "", search: Annotated[str, Query(max_length=200)] = "",
 ) -> DeedFilter:  # fmt: skip
     """The filter that an address asks for."""
-    try:
-        return DeedFilter(by, what, month, date.fromisoformat(first) if first else None, date.fromisoformat(last) if last else None, search)
-    except ValueError:
-        raise HTTPException(422, "2026-10-31") from None
+    return DeedFilter(by, what, month, day_of(first), day_of(last), search)
 
 
 def _found(parts: Console, viewer: Viewer, wanted: DeedFilter) -> list[Deed]:

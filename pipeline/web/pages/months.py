@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from typing import Annotated, Any, Final, cast
 from urllib.parse import urlencode
 
@@ -20,8 +19,9 @@ from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.store.form_index import SORTS, FormQuery, States
 from pipeline.texts import N_, Texts, texts
-from pipeline.web.access import AsViewer
+from pipeline.web.access import AsViewer, Forbidden
 from pipeline.web.charts import Band, Bars, day_chart, flow_chart
+from pipeline.web.forms import day_of
 from pipeline.web.layout import page
 from pipeline.web.numbers import masked as hidden_number
 from pipeline.web.numbers import may_see_numbers
@@ -169,14 +169,21 @@ def form(  # noqa: PLR0913 - a query's parts are its parameters
 ) -> Response:
     """The form's rows, filtered and sorted by the store."""
     book = parts.reading.book(month, version)
+    if miner and not may_see_numbers(viewer):
+        raise Forbidden("operator")  # who may not see numbers must not find them by trying
     if not parts.app.books.is_form_ready(book):
         return to_task(_preparing(request, parts, book, viewer))
     query = FormQuery(
-        search=search, miner_id=miner, asset=asset, state=cast("States", state), first=_day(first), last=_day(last),
+        search=search, miner_id=miner, asset=asset, state=cast("States", state), first=day_of(first), last=day_of(last),
         sort=sort if sort in SORTS else "n", is_descending=down,
         has_numbers=may_see_numbers(viewer),
     )  # fmt: skip
-    found = parts.app.books.form(book).page(query, limit=ROWS_A_PAGE, offset=(number - 1) * ROWS_A_PAGE)
+    index = parts.app.books.form(book)
+    found = index.page(query, limit=ROWS_A_PAGE, offset=min(number - 1, index.height) * ROWS_A_PAGE)
+    pages = max((found.count + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1)
+    if number > pages:  # an address of when more rows fitted, or one that was typed
+        number = pages
+        found = index.page(query, limit=ROWS_A_PAGE, offset=(number - 1) * ROWS_A_PAGE)
     chosen = {
         "version": version,
         "search": search,
@@ -198,7 +205,7 @@ def form(  # noqa: PLR0913 - a query's parts are its parameters
     return book_page(
         request, "form.html", parts, book, viewer, tab="form", query=query, count=found.count,
         rows=[printed_row(row, book) for row in found.rows], sums=[printed_sums(one, book) for one in found.sums], address=address,
-        number=number, before=number - 1 or None, after=number + 1 if number * ROWS_A_PAGE < found.count else None, pages=max((found.count + ROWS_A_PAGE - 1) // ROWS_A_PAGE, 1), miner=miner, first=first, last=last,
+        number=number, before=number - 1 or None, after=number + 1 if number * ROWS_A_PAGE < found.count else None, pages=pages, miner=miner, first=first, last=last,
     )  # fmt: skip
 
 
@@ -216,13 +223,6 @@ def _preparing(request: Request, parts: Parts, book: Book, viewer: Viewer) -> Ta
         parts.app.books.form(book, lambda done: told.progress(done, count))
 
     return parts.app.tasks.start(title, work, by=viewer.person, then=then)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise HTTPException(422, f"{text[:20]!r} is no day: 2026-10-31") from None
 
 
 def printed_row(row: dict[str, Any], book: Book) -> dict[str, Any]:

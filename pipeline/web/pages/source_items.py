@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from pipeline.model.message import message
 from pipeline.store.queries import OpenItem
 from pipeline.texts import N_, texts
 from pipeline.web.access import AsDecider, AsViewer
+from pipeline.web.forms import PerhapsReason, checked_reason
 from pipeline.web.layout import page
 from pipeline.web.parts import Console, Parts
 
@@ -61,11 +63,13 @@ def source_item(
     """One item: what is known of it, what can be said, and what that would change."""
     found, words = _item(parts, source, item), texts(viewer.language)
     title, hint = advice_of_code(found.code)
-    effect = parts.app.tasks.result(task, SourceEffect)
+    effect, started = parts.app.tasks.result(task, SourceEffect), parts.app.tasks.find(task)
+    if effect is not None and (effect.source, effect.item) != (source, item):
+        effect = None
     return page(
         request, "source_item.html", item=found, title=title, hint=hint, snapshot=parts.reading.snapshot(), most=SHOWN_LINES,
         fitting=fitting_outcomes(item), doubt=doubt_of(item), outcomes={name: words.gettext(said) for name, said in OUTCOMES.items()},
-        effect=effect if effect is not None and (effect.source, effect.item) == (source, item) else None,
+        effect=effect, reason=effect.reason if effect is not None and started is not None and started.by == viewer.person else "",
         may_decide="operator" in viewer.roles and source in parts.app.settings.sources, masked_text=lambda text: masked_text(text, viewer),
     )  # fmt: skip
 
@@ -73,7 +77,7 @@ def source_item(
 @router.post("/bring-in/item")
 def decided(  # noqa: PLR0913 - a form's fields are its parameters
     parts: Console, viewer: AsDecider, source: Annotated[str, Form(max_length=100)], item: Annotated[str, Form(max_length=500)], outcome: Annotated[Outcome, Form()],
-    txid: Annotated[str, Form(max_length=80)] = "", day: Annotated[date | Literal[""], Form()] = "", reason: Annotated[str, Form(max_length=1000)] = "",
+    txid: Annotated[str, Form(max_length=128)] = "", day: Annotated[date | Literal[""], Form()] = "", reason: PerhapsReason = "",
     act: Annotated[Literal["show", "decide"], Form()] = "show",
 ) -> Response:  # fmt: skip
     """Show what a decision would change, or take it in the person's name."""
@@ -88,13 +92,12 @@ def decided(  # noqa: PLR0913 - a form's fields are its parameters
         return to_task(
             parts.app.tasks.start(
                 title,
-                lambda told: source_effect(parts.app, told, source, item, outcome, txid=named, day=on_day, by=by),
+                lambda told: replace(source_effect(parts.app, told, source, item, outcome, txid=named, day=on_day, by=by), reason=reason),
                 by=viewer.person,
                 then=address_of(source, item, "{id}"),
             )
         )
-    if len(reason.strip()) < 3:
-        raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
-    parts.app.sources.decide(_waiting(parts), source, item, outcome, txid=named, day=on_day, by=by, reason=reason.strip())
+    checked_reason(reason)
+    parts.app.sources.decide(_waiting(parts), source, item, outcome, txid=named, day=on_day, by=by, reason=reason)
     parts.await_shown()
     return RedirectResponse("/bring-in?decided=true", 303)

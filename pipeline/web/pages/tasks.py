@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+from urllib.parse import quote
+
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
@@ -12,6 +16,7 @@ from pipeline.web.layout import page
 from pipeline.web.parts import Console
 
 router = APIRouter()
+_WITH_TASK: Final = re.compile(r"[?&]task=[^&]*$")
 
 
 def to_task(task: Task) -> Response:
@@ -29,6 +34,8 @@ def tasks(request: Request, parts: Console, _: AsViewer) -> Response:
 def task(request: Request, name: str, parts: Console, _: AsViewer) -> Response:
     """How far a task is; to its result once it is done. Asks for itself every half second."""
     found = parts.app.tasks.find(name)
+    if found is None and request.headers.get("hx-request") == "true":
+        return Response(headers={"HX-Redirect": f"/tasks/{quote(name, safe='')}"})  # the page that follows it says that it is gone
     if found is None:
         raise HTTPException(
             404, message("This work is not kept any more: the console was started anew, or it is long done. Begin it again from its page.")
@@ -37,4 +44,4 @@ def task(request: Request, name: str, parts: Console, _: AsViewer) -> Response:
         if request.headers.get("hx-request") == "true":
             return Response(headers={"HX-Redirect": found.then})
         return RedirectResponse(found.then, 303)
-    return page(request, "task.html", task=found)
+    return page(request, "task.html", task=found, back=_WITH_TASK.sub("", found.then))

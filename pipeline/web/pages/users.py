@@ -11,12 +11,11 @@ from pipeline.app.accounts import revoke_passkey, revoke_user, set_user
 from pipeline.log.events.users import UserRole
 from pipeline.model.message import message
 from pipeline.web.access import AsAdmin, AsFreshAdmin, AsFreshAdminWithKey
+from pipeline.web.forms import Name, Reason
 from pipeline.web.layout import page
 from pipeline.web.parts import ROLES, Console, Parts
 
 router = APIRouter()
-Name = Annotated[str, Form(min_length=1, max_length=200)]
-Why = Annotated[str, Form(min_length=3, max_length=1000)]
 
 
 @router.get("/users")
@@ -31,7 +30,7 @@ def save(
     parts: Console,
     viewer: AsFreshAdminWithKey,
     user: Name,
-    reason: Why,
+    reason: Reason,
     roles: Annotated[list[UserRole] | None, Form()] = None,
 ) -> Response:
     """Give a user roles. One without a password gets an invitation, which is shown once."""
@@ -50,7 +49,7 @@ def invite(request: Request, parts: Console, _: AsFreshAdmin, user: Name) -> Res
 
 
 @router.post("/users/revoke")
-def revoke(parts: Console, viewer: AsFreshAdminWithKey, user: Name, reason: Why) -> Response:
+def revoke(parts: Console, viewer: AsFreshAdminWithKey, user: Name, reason: Reason) -> Response:
     """Revoke a user: their sessions end, their password and passkeys count no longer."""
     revoke_user(parts.app, user, by=viewer.person, reason=reason)
     parts.credentials.forget(user)
@@ -61,7 +60,7 @@ def revoke(parts: Console, viewer: AsFreshAdminWithKey, user: Name, reason: Why)
 
 @router.post("/users/passkeys/revoke")
 def revoke_key(
-    parts: Console, viewer: AsFreshAdminWithKey, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Why
+    parts: Console, viewer: AsFreshAdminWithKey, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Reason
 ) -> Response:
     """Revoke a passkey of a user."""
     revoke_passkey(parts.app, user, credential_id, by=viewer.person, reason=reason)
