@@ -78,7 +78,7 @@ def _range_after(now: int, highest: int, gap: int | None) -> int:
     return length
 
 
-def watch_list(wallets: Sequence[WatchedWallet], network: Network, payees: Iterable[str] = ()) -> WatchList:  # noqa: C901, PLR0912 - one branch for each fault a wallet can have
+def watch_list(wallets: Sequence[WatchedWallet], network: Network, payees: Iterable[str] = ()) -> WatchList:  # noqa: C901 - one branch for each fault a wallet can have
     """Derive every script of the wallets, and of the addresses that other payers pay. Raises SettingsError with all faults of all wallets.
 
     A payee that is a pool wallet's address stays the wallet's; one that is no address of the network is watched for nothing: no transaction can pay it.
@@ -146,8 +146,6 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network, payees: Itera
                 name=name, addresses=list(addresses), descriptors=list(dict.fromkeys(wallet.descriptors)), descriptor_range=length
             )
         )
-    if not wallets:
-        faults.append(message("no wallet is configured: name at least one with its addresses or descriptors"))
     if faults:
         raise SettingsError(faults, source="wallets")
     named = tuple(sorted(set(payees)))

@@ -76,8 +76,6 @@ def watch_list(wallets: Sequence[WatchedWallet]) -> WatchList:
                         )
                     )
         settled.append(WatchedWallet(name=wallet.name, addresses=list(own)))
-    if not wallets:
-        faults.append(message("no wallet is configured: name at least one with its addresses"))
     if faults:
         raise SettingsError(faults, source="wallets")
     return WatchList(tuple(settled), addresses, _spellings(addresses))

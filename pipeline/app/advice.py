@@ -27,7 +27,7 @@ TITLES: Mapping[IssueCode, tuple[str, str]] = {
     IssueCode.ACCOUNT_CHANGED_HANDS: (N_("an account went to another miner while the first was owed something"), "4.4"),
     IssueCode.BAD_MINER_ID: (N_("an IIN/BIN is not valid"), "4.5"),
     IssueCode.ALLOCATION_TWICE: (N_("the same allocation stands in the ledger under several ids"), "4.6"),
-    IssueCode.PAYMENT_NOT_ON_CHAIN: (N_("the ledger lists a payment that no transaction of the pool made"), "5.2"),
+    IssueCode.PAYMENT_NOT_ON_CHAIN: (N_("the ledger lists a payment that no transaction made"), "5.2"),
     IssueCode.PAYMENT_AMOUNT_DIFFERS: (N_("the chain shows another amount than the ledger"), "5.3"),
     IssueCode.TRANSFER_WITHOUT_PAYMENT: (N_("the chain shows a payout that the ledger does not list"), "5.4"),
     IssueCode.TRANSFER_BEFORE_ALLOCATION: (N_("a payout is older than the allocation that it settles"), "6.2"),
@@ -126,12 +126,19 @@ _NO_CHANGE = N_(
 )
 _WRONG_ADDRESS = N_("The transaction is the pool's, but pays nothing to that address: is the address in the ledger right?")
 _NO_TRANSACTION = N_(
-    "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings? If it is not, it was never mined "
-    "or was replaced: correct the payment in the ledger and import it again."
+    "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings, or did a payer of [payers] pay, whom the ledger's column payer "
+    "should name? If it is not, it was never mined or was replaced: correct the payment in the ledger and import it again."
 )
-_STRANGERS = N_("The transaction is on the chain, but no wallet of yours is in it: is a change descriptor missing in the settings?")
+_STRANGERS = N_(
+    "The transaction is on the chain, but no wallet of yours is in it: is a change descriptor missing in the settings, or did a payer of [payers] pay, whom the ledger's column payer "
+    "should name?"
+)
 _NEVER_MINED = N_(
     "The node knows no such transaction in any block: it was never mined, or was replaced. Correct the payment in the ledger and import it again."
+)
+_NOT_SOUGHT = N_("The payer's transaction was not looked for yet: esep run (or esep watch) does it, and the issue goes where it is found.")
+_OF_PAYER = N_(
+    "The payer's transaction is in no block, or pays nothing to that address: compare both with the payer's own statement, correct the payment and import it again."
 )
 _ROUNDED = N_("The chain's amounts look rounded: say to which unit the pool rounds its payouts, in [payout_unit].")
 _OTHER_AMOUNT = N_("Correct the payment in the ledger and import it again: what the chain shows is in the report.")
@@ -167,6 +174,8 @@ def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
     if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
         told = {"yes": _STRANGERS, "no": _NEVER_MINED}.get(known.get("is_on_chain", ""), _NO_TRANSACTION)
         hint = _WRONG_ADDRESS if known.get("is_of_pool") else told
+        if known.get("payer"):
+            hint, rule = (_OF_PAYER if known.get("is_sought") else _NOT_SOUGHT), "10.4"
     if code is IssueCode.PAYMENT_AMOUNT_DIFFERS:
         amount, paid = int(known.get("amount") or 0), int(known.get("paid") or 0)
         hint = _ROUNDED if amount % ROUNDED == 0 and paid % ROUNDED != 0 else _OTHER_AMOUNT

@@ -235,6 +235,7 @@ _ABOUT: Mapping[IssueCode, str] = {
     IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: N_("to {address}"),
     IssueCode.UNKNOWN_PAYER: N_("by {payer} to {address}"),
     IssueCode.PAYER_DIFFERS: N_("by {payer} to {address}"),
+    IssueCode.TRANSFER_NOT_PROVEN: N_("by {payer}, on the ledger's word alone"),
     IssueCode.LICENCE_NOT_IN_FORCE: N_("licence {licence}"),
 }
 """What tells an issue apart besides its amount, day and miner; of other codes the detail does."""
@@ -281,7 +282,12 @@ class _Lookup:
             self._outflows[f"{row['txid']}:{row['vout']}"] = {"day": str(row["date"]), "txid": row["txid"]}
             self._outflows.setdefault(row["txid"], {"day": str(row["date"]), "txid": row["txid"]})
         self._transfers = {
-            f"{row['txid']}:{row['address']}": {"day": str(row["date"]), "miner_id": row["miner_id"] or "", "address": row["address"]}
+            f"{row['txid']}:{row['address']}": {
+                "day": str(row["date"]),
+                "miner_id": row["miner_id"] or "",
+                "address": row["address"],
+                "payer": row.get("payer") or "",
+            }
             for row in enriched.transfers.filter(pl.col("txid").is_in(list(txids))).iter_rows(named=True)
         }
         paid = facts.payments.filter(pl.col("payment_id").is_in(list(tails)))
@@ -289,6 +295,7 @@ class _Lookup:
         allocated = facts.allocations.filter(pl.col("allocation_id").is_in(list(tails)))
         self._allocations = {row["allocation_id"]: _of_ledger(row, row["allocated_at"]) for row in allocated.iter_rows(named=True)}
         wanted = {line for facts_of in issues["facts"].to_list() for line in (facts_of or "").split("\n") if len(line) == 64}
+        self._sought = {*facts.payees["address"], *facts.sought["txid"]} if wanted else set()
         self._of_pool = set(facts.transactions.filter(pl.col("txid").is_in(list(wanted)))["txid"])
 
     def ask(self, issues: pl.DataFrame, rules: Rules, ask_chain: AskChain) -> None:
@@ -331,6 +338,7 @@ class _Lookup:
             found["has_change"] = "yes" if found.get("txid") in self._with_change else ""
         if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
             found["is_of_pool"] = "yes" if facts.get("txid") in self._of_pool else ""
+            found["is_sought"] = "yes" if {facts.get("address"), facts.get("txid")} & self._sought else ""
             told = self._on_chain.get(facts.get("txid", ""))
             found["is_on_chain"] = "" if told is None else "yes" if told else "no"
         return found
@@ -346,4 +354,4 @@ def _tails(ref: str) -> list[str]:
 
 def _of_ledger(row: dict[str, Any], at_micros: int) -> dict[str, str]:
     day = almaty_date(int(datetime.fromtimestamp(at_micros / 1_000_000, UTC).timestamp()))
-    return {"day": str(day), "account": row["account"] or "", "address": row.get("address") or ""}
+    return {"day": str(day), "account": row["account"] or "", "address": row.get("address") or "", "payer": row.get("payer") or ""}

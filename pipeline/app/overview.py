@@ -26,6 +26,7 @@ from pipeline.store import Store
 from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
 
+from .drafts import WATCHED_MONTHS
 from .kept import as_kept
 from .months import allocated_months, report_digest
 
@@ -149,10 +150,12 @@ def overview(
 ) -> Overview:
     """The state of everything. A copy that can't be read hides nothing else.
 
-    `months`: those to tell of, instead of the open ones and those that are not filed. `trouble_of` a chain: what keeps it from being followed.
+    `months`: those to tell of, instead of the open ones, those that are not filed, and those that would come out otherwise now. `trouble_of` a chain: what keeps it from being followed.
     `assessed`: months that were assessed by these facts already.
     """
-    months = months or months_shown(app, store)
+    if not months:
+        shown = months_shown(app, store)
+        months = sorted({*shown, *_differing(app, store, shown)}, key=str)
     if sum(app.decisions.record_settings_waivers(app.months, store, month) for month in months):
         app.stores.fill(store)
     try:
@@ -353,3 +356,11 @@ def months_shown(app: App, store: Store) -> list[Month]:
     unfiled = [month for month in frozen if first and str(month) >= first and not app.diary.life(month).is_filed]
     unfiled += [month for month in frozen if app.diary.life(month).blocking_draft is not None]
     return sorted({*app.months.open_months(store), *frozen[-1:], *unfiled}, key=str)
+
+
+def _differing(app: App, store: Store, shown: list[Month]) -> list[Month]:
+    """Of the newest frozen months those that would come out otherwise now, where nobody has decided about that: also before anybody looked."""
+    app.diary.refresh()
+    frozen = sorted((life.month for life in app.diary.lives.values() if life.frozen), key=str)[-WATCHED_MONTHS:]
+    looks = {month: look_at_month(app, store, month, is_frozen=True) for month in frozen if month not in shown}
+    return [month for month, look in looks.items() if _changed(app.diary.life(month), look.digest)[1]]

@@ -42,6 +42,7 @@ class Given:
     name: str | None
     login: NodeLogin | None
     wallets: list[str] = field(default_factory=list)
+    payers: list[str] = field(default_factory=list)
     start: str | None = None
     profile: str | None = None
     first_month: str | None = None
@@ -63,6 +64,14 @@ def init(  # noqa: PLR0913 - a command's options are its parameters
         list[str] | None,
         typer.Option(
             "--wallet", help="NAME=DESCRIPTOR or NAME=ADDRESS of the pool; say it several times for several.", metavar="NAME=TEXT"
+        ),
+    ] = None,
+    payer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--payer",
+            help="Who else pays the miners: NAME=on-chain or NAME=off-chain; say it several times for several. A pool that has no wallet needs one.",
+            metavar="NAME=WAY",
         ),
     ] = None,
     start: Annotated[
@@ -90,14 +99,14 @@ def init(  # noqa: PLR0913 - a command's options are its parameters
         raise SettingsError([message("{path} is there already, and stays as it is", path=path)], source="esep init")
     if os.path.lexists(folder) and not folder.is_dir():
         raise SettingsError([message("DIR: {folder} is no folder: name another, or one to be made", folder=folder)], source="esep init")
-    is_given = any(value is not None for value in (bin_, name, node, cookie, user, wallet, start, profile, first_month))
+    is_given = any(value is not None for value in (bin_, name, node, cookie, user, wallet, payer, start, profile, first_month))
     if template or not (is_given or sys.stdin.isatty()):
         _write(path, template_path("esep.toml").read_text(encoding="utf-8"))
         say(message("{path}: every key is explained in it. Put in your pool, node and wallets; then", path=shown(path)))
         say(message("  {command_line}", command_line=command_line("esep status", path)))
         return
     login = _login(node, cookie, user, password_file)
-    given = Given(bin_, name, login, wallet or [], start, profile, first_month)
+    given = Given(bin_, name, login, wallet or [], payer or [], start, profile, first_month)
     beginning = _ask_all(given, user, password_file)
     text = settings_text(beginning, template_path("esep.toml").read_text(encoding="utf-8"))
     _write(path, text)
@@ -144,6 +153,7 @@ def _password(file: Path | None) -> str | None:
 
 
 def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Beginning:
+    payers = dict(map(_payer, given.payers))
     bin_ = _answer(message("The pool's IIN/BIN"), given.bin, _proved_bin, flag="--bin")
     name = _answer(message("The pool's name, as on the form"), given.name, _proved_name, flag="--name")
     node = _node(given.login)
@@ -155,7 +165,7 @@ def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Begi
         raise SettingsError(
             [message("{network}: describe its asset by hand (esep init --template)", network=node.network)], source="esep init"
         )
-    wallets = _wallets(node, given.wallets)
+    wallets = _wallets(node, given.wallets, may_be_none=bool(payers))
     start = _answer(_START, given.start, lambda text: _proved_start(node, text), flag="--start", default="0", is_needed=False)
     profile = _answer(_PROFILE, given.profile, _proved_profile, flag="--profile", default="none", is_needed=False)
     first = _answer(_FIRST, given.first_month, _proved_month, flag="--first-month", default="none", is_needed=False)
@@ -171,7 +181,7 @@ def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Begi
         start_height=start,
         finality=64 if is_account_network(node.network) else None,
     )
-    return Beginning(_key_of(name), bin_, name, begin, profile, first)
+    return Beginning(_key_of(name), bin_, name, begin, payers, profile, first)
 
 
 _START = message("When was a wallet first paid? A day (2026-03-01), or a block; 0 reads from the beginning")
@@ -307,21 +317,38 @@ def _logged_in(url: str) -> FoundNode:
         say(message("  there is no file {file}: the node writes it into its data folder while it runs", file=login.cookie_file))
 
 
-def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:
-    """The pool's wallets, each line proved: by flags, else pasted on the terminal until an empty line."""
+def _payer(text: str) -> tuple[str, str]:
+    """`luxor=on-chain` as name and way."""
+    name, _, way = (part.strip() for part in text.rpartition("="))
+    if not name or way not in ("on-chain", "off-chain"):
+        raise SettingsError([message("--payer: {text} is not NAME=on-chain or NAME=off-chain", text=repr(text))], source="esep init")
+    return name, way
+
+
+def _wallets(node: FoundNode, given: list[str], *, may_be_none: bool) -> list[BeginWallet]:
+    """The pool's wallets, each line proved: by flags, else pasted on the terminal until an empty line. `may_be_none`: a payer was named."""
     found: dict[str, list[str]] = {}
     if given:
         for name, texts in wallets_by_name(given).items():
             for text in texts:
                 _add_wallet(found, node, name, text)
     elif not sys.stdin.isatty():
-        raise SettingsError([message("--wallet is needed, as nobody can be asked here: NAME=DESCRIPTOR")], source="esep init")
+        if may_be_none:
+            return []
+        raise SettingsError(
+            [
+                message(
+                    "--wallet is needed, as nobody can be asked here: NAME=DESCRIPTOR; or, for a pool that has none, --payer: who pays its miners"
+                )
+            ],
+            source="esep init",
+        )
     else:
         say(message("\nThe pool's wallets: paste their public descriptors (listdescriptors) or addresses, one a line; change descriptors, too. Name one as name=descriptor; an empty line ends."))  # fmt: skip
-        while line := input("> ").strip() or (None if found else "?"):
+        while line := input("> ").strip() or (None if found or may_be_none else "?"):
             try:
                 if line == "?":
-                    raise SettingsError([message("at least one is needed")], source="esep init")
+                    raise SettingsError([message("at least one is needed; a pool that has none says who pays its miners (esep init --payer NAME=on-chain)")], source="esep init")  # fmt: skip
                 ((name, (text,)),) = wallets_by_name([line]).items()
                 _add_wallet(found, node, name, text)
             except (EsepError, ValueError) as error:

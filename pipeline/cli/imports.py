@@ -124,10 +124,20 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
 
 
 def _print_change(change: MonthChange) -> None:
-    """What the report of one open month would become."""
+    """What the report of one open month would become, and which issues would come and go: also where no row of the report differs."""
     if not change.row_count:
         say(message("  {month}: the report stays as it is ({rows_before} rows)", month=change.month, rows_before=change.rows_before))
-        return
+    else:
+        _print_rows(change)
+    for word, issues in ((N_("    new issue: {issue}"), change.issues_new), (N_("    issue gone: {issue}"), change.issues_gone)):
+        for issue in issues[:SHOWN_ROWS]:
+            say(message(word, issue=issue))
+        if len(issues) > SHOWN_ROWS:
+            say(message("    … and {count} more", count=len(issues) - SHOWN_ROWS))
+
+
+def _print_rows(change: MonthChange) -> None:
+    """The rows of one month's report that would differ."""
     say(
         message(
             "  {month}: {rows_before} rows become {rows_after}; {row_count} row(s) differ",
@@ -147,11 +157,6 @@ def _print_change(change: MonthChange) -> None:
                 "    … and {row_count} more (--json has up to {count})", row_count=change.row_count - SHOWN_ROWS, count=len(change.rows)
             )
         )
-    for word, issues in ((N_("    new issue: {issue}"), change.issues_new), (N_("    issue gone: {issue}"), change.issues_gone)):
-        for issue in issues[:SHOWN_ROWS]:
-            say(message(word, issue=issue))
-        if len(issues) > SHOWN_ROWS:
-            say(message("    … and {count} more", count=len(issues) - SHOWN_ROWS))
 
 
 def allocations(  # noqa: PLR0913 - a command's options are its parameters

@@ -21,7 +21,7 @@ _MINER_ID = re.compile(
 """Twelve digits, letters beside them or not (`BIN201040334324`). Digits before or after a decimal point are an amount's, those of a hash a hash's."""
 _LOGIN_IN_URL = re.compile(r"(\w+://)[^/@\s]+@")
 _COOKIE = re.compile(r"__cookie__:[^\s\"']+")
-_OUR_WORDS = "check|is|keep|make|name|put|save|set|they|не|баптауларда"
+_OUR_WORDS = "check|is|keep|make|name|no|put|save|set|they|не|баптауларда"
 """What follows `password:` and the like in our own sentences, which say what to do: the catalogue's messages come through whole."""
 _AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer) (?!token\b)[A-Za-z0-9+/=._~-]{4,}")
 _ASSIGNED = re.compile(

@@ -12,10 +12,14 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
+from pipeline.enrich.opening import not_looked_for
 from pipeline.model.amounts import from_units
+from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.validate.ledger import KEYS, LedgerKind
@@ -107,7 +111,7 @@ def _change(before: Facts, after: Facts, month: Month, rules: Rules) -> MonthCha
         allocated={
             asset: (was.get(asset, "0"), now.get(asset, "0")) for asset in sorted(was | now) if was.get(asset, "0") != now.get(asset, "0")
         },
-        issues_new=_issues(new.issues, old.issues),
+        issues_new=_issues(new.issues, old.issues, _unsought(after, rules)),
         issues_gone=_issues(old.issues, new.issues),
     )
 
@@ -118,6 +122,18 @@ def _allocated(enriched: Enriched, rules: Rules) -> dict[str, str]:
     return {asset: from_units(units, rules.assets[asset].decimals) for asset, units in sums.iter_rows()}
 
 
-def _issues(issues: pl.DataFrame, other: pl.DataFrame) -> list[str]:
+def _issues(issues: pl.DataFrame, other: pl.DataFrame, unsought: frozenset[str] = frozenset()) -> list[str]:
+    """The issues that `other` lacks. `unsought`: payments of which it is not known yet whether the chain has them."""
     only = issues.join(other, ["code", "ref"], "anti").sort("code", "ref")
-    return [f"{code} ({severity}) {ref}" for code, severity, ref in only.select("code", "severity", "ref").iter_rows()]
+    found = []
+    for code, severity, ref in only.select("code", "severity", "ref").iter_rows():
+        told = f"{code} ({severity}) {ref}"
+        waits = code == IssueCode.PAYMENT_NOT_ON_CHAIN and ref in unsought
+        found.append(message("{issue}: not looked for yet (esep watch)", issue=told) if waits else told)
+    return found
+
+
+def _unsought(facts: Facts, rules: Rules) -> frozenset[str]:
+    """Payments of on-chain payers that nobody looked for in the chain yet (rule 10.8)."""
+    named = facts.payments.filter(pl.col("payer").is_in(sorted(rules.payers))).join(chains_of(rules), on="asset")
+    return frozenset(not_looked_for(named, facts)["payment_id"])

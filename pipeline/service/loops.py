@@ -127,10 +127,17 @@ def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, sto
     shown: dict[str, int] | None = None
     shown_at = 0.0
     on_batch = _measuring(app, metrics)
+    told = sum(store.positions().values())
+
+    def tell(done: int, total: int) -> None:
+        """Every look at the log says how far the store is: the journal only hears of it when something was read."""
+        nonlocal told
+        if done != told:
+            told = done
+            _journal.info("ingested", pool=app.pool, records=done, of=total)
+
     while not stop.is_set():
-        app.stores.fill(
-            store, on_progress=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), on_batch=on_batch
-        )
+        app.stores.fill(store, on_progress=tell, on_batch=on_batch)
         is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
         if is_due and store.positions() != shown:
             with store.lock:

@@ -211,7 +211,7 @@ def metrics_page() -> str:
     Metrics(registry, Health(lambda: 0.0, Limits()))
     lines = [
         "# Metrics", "",
-        "What `/metrics` of `esep run`, `watch` and `ingest` tells. This page is printed from the program (`make docs`).",
+        "What `/metrics` of `esep run`, `watch`, `capture` and `ingest` tells. This page is printed from the program (`make docs`).",
         "On Kafka not every offset is an event of the pool: while a store catches up, its lag is never less than the events to be read.", "",
         "| metric | kind | labels | meaning |", "|---|---|---|---|",
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.model.message import message
 
-from .toml_text import toml_string
+from .toml_text import toml_lines, toml_string
 
 PLACEHOLDER_BIN = "000000000000"
 PLACEHOLDER_NAME = "ЖШС «Менің пулым»"
@@ -51,6 +51,8 @@ class Beginning:
     bin: str
     name: str
     chain: BeginChain
+    payers: Mapping[str, str] = field(default_factory=dict)
+    """The way of each payer: `on-chain` or `off-chain`."""
     profiles: Mapping[str, str] = field(default_factory=dict)
     """The profile of each table: `ledger.files.payments` is `excel-kk`."""
     first_month: str = ""
@@ -75,6 +77,12 @@ def settings_text(beginning: Beginning, template: str) -> str:
     own = "ledger.files.allocations"
     if own in beginning.profiles:
         text = _set(text, own, {"profile": beginning.profiles[own]})
+    if beginning.payers:
+        ways = {
+            name: {"way": way, **({"chain": beginning.chain.chain} if way == "on-chain" else {})} for name, way in beginning.payers.items()
+        }
+        declared = "\n".join(line for name, table in ways.items() for line in toml_lines({name: table}, "payers")).strip()
+        text = text.replace("\n# [payers.luxor]\n", f"\n{declared}\n\n# [payers.luxor]\n", 1)
     others = [f"[{table}]\nprofile = {toml_string(name)}\n" for table, name in beginning.profiles.items() if table != own]
     if others:
         text = text.replace("\n[registry]\n", "\n" + "\n".join(others) + "\n[registry]\n", 1)

@@ -223,13 +223,17 @@ def is_known(name: str, known: Networks) -> bool:
 
 
 def check_payers(settings: Settings, asset_chains: Collection[str]) -> list[str]:
-    """Faults of payers against the chains there are (rule 10.1). `asset_chains`: the chains of the assets that Esep knows.
+    """Faults of payers against the chains there are (rule 10.1), and of chains on which nobody pays. `asset_chains`: the chains of the assets that Esep knows.
 
     A payer may be declared on one of those though the pool does not follow it: a payment of its in an asset of another chain is issue `unknown-payer`,
     and one in an asset of that chain keeps the month open until the chain is followed (rule 10.8).
     """
     faults = []
     chains = {*settings.chains, *asset_chains, *(asset.chain for asset in settings.assets.values())}
+    paying = {payer.chain for payer in settings.payers.values()} if settings.ledger.payments else set()
+    for name, chain in settings.chains.items():
+        if not chain.wallets and not {name, None} & paying:  # None: an off-chain payer's
+            faults.append(message("chains.{name}.wallets: is missing: name the pool's wallets there; a pool that has none, since others pay its miners, declares those in [payers.NAME]", name=name))  # fmt: skip
     for name, payer in settings.payers.items():
         if payer.way == "off-chain" and payer.chain is not None:
             faults.append(message("payers.{name}.chain: an off-chain payer has none: leave it out", name=name))

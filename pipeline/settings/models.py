@@ -196,7 +196,7 @@ class ChainSettings(Section):
     )
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
-    wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")
+    wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="the pool's wallets")
 
     def needed_witnesses(self) -> int:
         """How many nodes have to say the same of a final block (ADR 20)."""

@@ -264,7 +264,9 @@ def _words(bundle: OpenBundle) -> list[str]:
         *nodes,
         message("the ledger: {height} allocations, {height_2} payments, {height_3} openings, and that it is complete", height=facts.allocations.height, height_2=facts.payments.height, height_3=facts.openings.height),
         message("the registry: {height} miners with their licences, accounts and wallets; {height_2} labels", height=facts.miners.height, height_2=facts.labels.height),
-        message("which addresses are the pool's ({height} wallets: {wallets}), but for those whose keys signed for it", height=facts.pool_wallets.height, wallets=wallets),
+        message("which addresses are the pool's ({height} wallets: {wallets}), but for those whose keys signed for it", height=facts.pool_wallets.height, wallets=wallets)
+        if facts.pool_wallets.height
+        else message("that the pool has no wallet: the manifest names none"),
         message("parameters in force: {parameters}", parameters=joined(', ', parameters)),
         *networks,
         message("the form's header; who froze the month, when and why; positions in the log"),

@@ -10,6 +10,7 @@ from pipeline.app.begin import FoundNode, NodeLogin, ask_node, candidates, walle
 from pipeline.app.standins import ReplayNode
 from pipeline.cli.begin import _logged_in, _proved_start
 from pipeline.model.errors import EsepError
+from pipeline.settings import load_settings
 
 from .example_month import RECORDED, esep
 
@@ -64,6 +65,24 @@ def test_flags_answer_and_are_proved_against_the_node(tmp_path: Path, capsys: py
     text = (tmp_path / "pool" / "esep.toml").read_text(encoding="utf-8")
     assert 'network = "regtest"' in text and DESCRIPTOR in text and 'profile = "excel-ru"' in text
     assert esep("status", "--config", tmp_path / "pool" / "esep.toml") == 0
+
+
+def test_a_pool_without_wallets_says_who_pays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pool" / "esep.toml"
+    with ReplayNode(RECORDED) as node:
+        given = flags(node)[:-2]
+        assert esep("init", path.parent, *given) == 2
+        assert "--payer" in capsys.readouterr().err
+        assert esep("init", path.parent, *given, "--payer", "big") == 2
+        assert "NAME=on-chain" in capsys.readouterr().err
+        assert esep("init", path.parent, *given, "--payer", "big=on-chain", "--payer", "Тіркес 1=off-chain") == 0
+        assert esep("watch", "--once", "--config", path) == 0
+    settings = load_settings(path, {})
+    assert {name: (payer.way, payer.chain) for name, payer in settings.payers.items()} == {
+        "big": ("on-chain", "bitcoin"),
+        "Тіркес 1": ("off-chain", None),
+    }
+    assert [chain.wallets for chain in settings.chains.values()] == [()]
 
 
 def test_what_is_no_node_is_told(tmp_path: Path) -> None:

@@ -100,6 +100,21 @@ def test_a_dry_run_tells_the_reports_change_and_prints_no_id_of_a_person_to_stde
     assert all(change["month"] != "2026-10" for change in told["open_months"])  # frozen: an amendment's business
 
 
+def test_a_dry_run_tells_new_issues_where_no_row_of_the_report_differs(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "payments.csv"
+    row = "P-X,acct000,BTC,bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7,0.001,{},2026-11-01T12:00:00+05:00,{}"
+    for payer, code in (("", "payment-not-on-chain"), ("Big", "unknown-payer")):
+        path.write_text(
+            "payment_id,account,asset,address,amount,txid,paid_at,payer\n" + row.format("ab" * 32, payer) + "\n", encoding="utf-8"
+        )
+        capsys.readouterr()
+        assert dry(pool, "payments", path, "--yes") == 0
+        told = capsys.readouterr().out
+        assert "2026-11: the report stays as it is" in told and f"new issue: {code} (blocking) P-X" in told
+
+
 def test_the_same_credits_under_new_ids_are_told_with_their_count(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     head, *rows = (RECORDED / "allocations.csv").read_text(encoding="utf-8").splitlines()
     renumbered = tmp_path / "again.csv"

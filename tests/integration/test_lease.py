@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.app.app import App
 from pipeline.log.lease import LocalLeases, PoolLease
+from pipeline.log.protocol import Positions
 from pipeline.model.errors import LeaseLost
+from pipeline.service import loops
 from pipeline.service.health import Health, Limits
 from pipeline.service.loops import follow_log
 from pipeline.service.metrics import Metrics
@@ -116,6 +118,36 @@ def test_the_loop_of_a_loser_commits_and_publishes_nothing_more(pool: SmallPool,
         assert not settings.store.published.exists()
         with app.stores.live() as store:
             assert store.positions() == {}
+
+
+def test_the_journal_hears_of_the_log_only_when_something_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = small_pool(tmp_path, "alpha", seed=1)
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(loops._journal, "info", lambda event, **values: told.append({"event": event, **values}), raising=False)
+    with App(load_settings(pool.write_settings(tmp_path), {}), lambda: NOW) as app:
+        stop = threading.Event()
+        looks: list[float] = []
+        wait = app.log.wait
+
+        def counted(positions: Positions, timeout_s: float) -> bool:
+            looks.append(timeout_s)
+            return wait(positions, 0.05)
+
+        app.log.wait = counted  # type: ignore[method-assign]
+        following = threading.Thread(target=follow_log(app, metrics()), args=(stop,))
+        following.start()
+        try:
+            wait_for(lambda: len(looks) > 3, "looks at an empty log")
+            assert [line for line in told if line["event"] == "ingested"] == []
+            pool.append_to(app.log)
+            wait_for(lambda: any(line["event"] == "ingested" for line in told), "the log is read")
+            seen = len(looks)
+            wait_for(lambda: len(looks) > seen + 5, "looks at a log that was read")
+        finally:
+            stop.set()
+            following.join()
+    read = [line["records"] for line in told if line["event"] == "ingested"]
+    assert read and len(read) == len(set(read))
 
 
 def test_pools_of_one_process_are_filled_and_a_failing_one_disturbs_nobody(tmp_path: Path) -> None:

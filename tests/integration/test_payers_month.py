@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.assess.statement import statements_of
+from pipeline.chains.evm.address import to_checksum
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.tables import read_tables
 
-from .payers_month import MINERS, MONTH, Front, play, printed, rows
+from ..simulation.evm_world import CHAIN_ID, TOKEN, Served, Spend, World
+from .payers_month import DAY, MINERS, MONTH, OCTOBER, PAYER, SETTINGS, Front, play, printed, rows, write, write_registry
 
 WORD = "the upstream's mistake"
 LOST = ("P03", "P041", "P06", "P10", "P11")
@@ -110,3 +114,62 @@ def test_replay_and_statement_know_the_payer(front: Front) -> None:
     made = {one.miner_id: one for one in statements_of(read_tables(front.bundle))}
     assert [one.is_on_nodes_word for one in made.values()] == [True, True, True]
     assert [miner for miner, one in made.items() if one.is_on_ledgers_word] == ["201140000017"]  # desk's INV-7
+
+
+def test_a_pool_without_wallets_reports_what_a_bigger_pool_pays_its_miners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And `status` tells of an older month that a late payment changed, though a newer one is frozen."""
+    world = World(1, time=OCTOBER - DAY)
+    front = Front(world, tmp_path / "front")
+    first, *_ = MINERS.values()
+    with Served(world) as served:
+        before, _, wallets = SETTINGS.format(chain_id=CHAIN_ID, url=served.url, hot="", token=to_checksum(TOKEN)).partition(
+            "[[chains.eth.wallets]]"
+        )
+        (front.folder / "esep.toml").parent.mkdir()
+        (front.folder / "esep.toml").write_text(before + wallets[wallets.index("[assets.ETH]") :], encoding="utf-8")
+        write_registry(front)
+        front.mine(0.1)
+        front.mine(1, ("plain", Spend(PAYER, first, 1000)))
+        front.pay("P1", 0, 1000, front.txids["plain"], 1)
+        front.mine(2, ("other", Spend(PAYER, first, 77)))  # names nobody: neither an outflow nor an issue
+        front.pay("D1", 1, 30, "INV-7", 3, payer="desk", to="shot 7")
+        front.allocate([(0, "ETH", 1100), (1, "ETH", 50)])
+        front.mine(4)
+        front.watch()
+        front.import_payments()
+        assert front.esep("issues", MONTH) == 0
+        assert "was not looked for yet" in capsys.readouterr().out
+        for day in (31.2, 31.3, 31.4, 61.2, 61.3, 61.4):
+            front.mine(day)
+        front.watch()
+        assert front.esep("import", "complete", "2026-11-30") == 0
+        assert front.esep("freeze", MONTH, "--by", "B.") == 0
+        told = [(row["payer"], row["address"].lower(), row["amount_sat"]) for row in rows(front.bundle / "transfers.csv")]
+        assert told == [("big", first, "1000"), ("desk", "shot 7", "30")]
+        assert (
+            rows(front.bundle / "outflows.csv") == [] == [row for row in rows(front.bundle / "issues.csv") if row["severity"] == "blocking"]
+        )
+        checks = verify_bundle(front.bundle)
+        assert [check for check in checks if not check.holds] == []
+        assert any("that the pool has no wallet" in word for check in checks for word in check.on_word)
+        assert front.esep("replay", MONTH) == 0
+        late = front.folder / "november.csv"
+        write(
+            late, ["allocation_id", "account", "asset", "allocated_at", "amount"], [["N1", "a0", "ETH", "2026-11-05T00:00:00+05:00", "1"]]
+        )
+        assert front.esep("import", "allocations", late, "--yes", "--by", "B.") == 0
+        assert front.esep("freeze", "2026-11", "--by", "B.") == 0
+        assert MONTH not in {view["month"] for view in status(front, capsys)}
+        front.pay("D2", 1, 20, "INV-7", 40, payer="desk", to="shot 7")  # of a later month, on a reference that began in October (rule 10.5)
+        front.payments["D2"][6] = "2026-11-09T00:00:00+05:00"
+        front.import_payments()
+        october = next(view for view in status(front, capsys) if view["month"] == MONTH)
+        assert f"esep amend {MONTH}" in october["changed"]
+
+
+def status(front: Front, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The months that `esep status` tells of."""
+    capsys.readouterr()
+    assert front.esep("status", "--json") == 0
+    months: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["months"]
+    return months

@@ -232,6 +232,15 @@ def test_all_faults_come_together(tmp_path: Path) -> None:
         assert any(re.search(pattern, fault) for fault in found), (pattern, found)
 
 
+def test_a_pool_has_wallets_on_a_chain_or_says_who_pays_there(tmp_path: Path) -> None:
+    without = GOOD.partition("[[")[0]
+    missing = "chains.bitcoin.wallets: is missing"
+    for text in ("", "[payers.big]\nway = 'on-chain'\nchain = 'litecoin'", "[ledger]\npayments = false\n[payers.desk]\nway = 'off-chain'"):
+        assert [fault[: len(missing)] for fault in faults(tmp_path, f"{without}\n{text}")] == [missing]
+    for way in ("'on-chain'\nchain = 'bitcoin'", "'off-chain'"):
+        assert load(tmp_path, f"{without}\n[payers.big]\nway = {way}").chains["bitcoin"].wallets == ()
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -34,6 +34,15 @@ def test_a_payment_in_a_transaction_of_the_pool_is_another_case_than_one_in_none
     assert "is the address in the ledger right?" in advice(code, {"is_of_pool": "yes"}, MONTH).hint
 
 
+def test_a_payers_payment_is_looked_for_first_and_no_descriptor_of_the_pool_is_missing() -> None:
+    code = IssueCode.PAYMENT_NOT_ON_CHAIN
+    waits, lost = (
+        advice(code, {"payer": "big", "is_of_pool": of_pool, "is_sought": sought}, MONTH) for of_pool, sought in (("", ""), ("yes", "yes"))
+    )
+    assert "was not looked for yet" in waits.hint and "payer's own statement" in lost.hint
+    assert {waits.rule, lost.rule} == {"10.4"}
+
+
 def test_amounts_that_look_rounded_point_to_payout_unit() -> None:
     code = IssueCode.PAYMENT_AMOUNT_DIFFERS
     assert "[payout_unit]" in advice(code, {"amount": "120000", "paid": "123456"}, MONTH).hint

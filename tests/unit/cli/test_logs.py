@@ -107,3 +107,8 @@ def test_quiet_unless_asked() -> None:
 def test_no_twelve_digits_alone_ever_pass(before: str, number: str) -> None:
     if not before[-1:].isalnum():
         assert number not in mask(f"{before}{number} after") or number in before
+
+
+def test_a_key_of_the_settings_that_is_none_is_told_whole() -> None:
+    fault = "filing.token: no such key: here stand way, outbox"
+    assert mask(fault) == fault and "hunter2" not in mask("filing.token: hunter2")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.bitcoin.read_blocks import PAYEE
 from connectors.bitcoin.watch import DEFAULT_RANGE, WatchList, union, watch_list
 from pipeline.chains.bitcoin.descriptors import parse_descriptor
 from pipeline.chains.bitcoin.networks import network
@@ -115,10 +116,13 @@ def test_all_faults_are_told_together():
     with pytest.raises(SettingsError) as refused:
         watch_list(wallets, REGTEST)
     assert len(refused.value.faults) == 4
-    with pytest.raises(SettingsError, match="no wallet is configured"):
-        watch_list([], REGTEST)
     with pytest.raises(SettingsError, match="neither an address nor a descriptor"):
         watch_list([WatchedWallet(name="empty")], REGTEST)
+
+
+def test_a_pool_that_others_pay_for_watches_their_payees_alone():
+    address = "bcrt1qqnjfclc6fzy034nfcsp03gwypnlgkgrqg3cerz"
+    assert watch_list([], REGTEST, [address]).scripts == {script_of(address, REGTEST): PAYEE}
 
 
 def a_list(length: int) -> WatchList:
