@@ -39,7 +39,7 @@ from pipeline.store.queries import (
 )
 
 from .held import HeldEnrichments
-from .month_facts import carrying, facts_beside, nothing_until
+from .month_facts import carrying, facts_beside, out_of_order, taken_for_mistyped
 from .stores import Progress, Stores, no_progress
 
 # What computes is imported where it does: a command that only asks which months there are, or reads what was kept of them, loads no polars.
@@ -139,17 +139,6 @@ class PoolMonths:
         if opening is not None:
             write_checkpoint(store, opening, rules)
 
-    def unknown(self, store: Store, month: Month) -> str:
-        """Why the month is taken for a mistyped one, in words: it lies before all facts, and `closing.first_month` does not ask for it; else ""."""
-        first = self._settings.closing.first_month
-        nothing = "" if first and first <= str(month) else nothing_until(store, month)
-        if not nothing:
-            return ""
-        return message(
-            '{nothing}: is the year right? If an empty report of {month} is really wanted, set first_month = "{month}" in esep.toml, below [closing]',
-            nothing=nothing, month=month,
-        )  # fmt: skip
-
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Write the month's enriched tables into the store, for the analysts' views."""
         from pipeline.store.facts import write_enriched
@@ -242,7 +231,8 @@ class PoolMonths:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             state, assessed = self.assess_as_frozen(store, month, self._rules)
         if last is None:  # before anything is written
-            if told := self.unknown(store, month):
+            first = self._settings.closing.first_month
+            if told := taken_for_mistyped(store, month, first) or out_of_order(self._diary, month, first):
                 raise MonthError(told)
             require_closable(month, assessed)
         else:

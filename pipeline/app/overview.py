@@ -28,6 +28,7 @@ from pipeline.store.queries import chain_state, complete_through, frozen_months,
 
 from .drafts import WATCHED_MONTHS
 from .kept import as_kept
+from .month_facts import gap_before, taken_for_mistyped
 from .months import allocated_months, report_digest
 
 if TYPE_CHECKING:
@@ -232,7 +233,14 @@ def month_view(app: App, store: Store, month: Month, assessed: Assessment | None
         changed=changed,
         is_undecided=is_undecided,
         conditions=look.conditions,
-        moves=_moves(app, life, look, now, changed if is_undecided else "", "" if is_frozen else app.months.unknown(store, month)),
+        moves=_moves(
+            app,
+            life,
+            look,
+            now,
+            changed if is_undecided else "",
+            "" if is_frozen else taken_for_mistyped(store, month, app.settings.closing.first_month),
+        ),
     )
 
 
@@ -276,7 +284,7 @@ def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str, unknow
         return [Move("you", unknown)]
     if not life.frozen and look.unmet:
         return [_move_of(condition, month) for condition in look.unmet]
-    gap = _gap_before(app, month)
+    gap = gap_before(app.diary, month, app.settings.closing.first_month)
     if not life.frozen and gap is not None:
         return [Move("you", message("{gap} comes first: months are frozen in order", gap=gap), f"esep status {gap}")]
     try:
@@ -286,12 +294,6 @@ def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str, unknow
     if changed and waits_for_decision(life, status.step):
         status = replace(status, step=step_to_decide(life, status.step, changed))
     return [move_of_step(status)]
-
-
-def _gap_before(app: App, month: Month) -> Month | None:
-    """The month before, where the program is to file it and it is not frozen yet."""
-    first, before = app.settings.closing.first_month, month.previous
-    return before if first and first <= str(before) and not app.diary.life(before).frozen else None
 
 
 def _move_of(condition: Condition, month: Month) -> Move:

@@ -1,4 +1,4 @@
-"""A month that the log knows nothing of: a mistyped year freezes nothing, and no command calls such a month free of issues without a word."""
+"""A month that the log knows nothing of, or that comes before its turn: it is not frozen, and no command calls it free of issues without a word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .example_month import esep
+from .example_month import OUTFLOW, esep
 
 # The recorded chain begins with the genesis block of its network (of 2011), then with a block of 22 September 2026; the ledger begins later.
 
@@ -91,3 +91,25 @@ def test_a_month_without_months_beside_it_is_no_defect(blocked: Path, printed: p
     for command in (["status", month], ["issues", month], ["freeze", month, "--by", "A. Person"], ["statement", month]):
         assert esep(*command, "--config", blocked / "esep.toml") == 2, command
         assert f"'{month}' is not a month: write it as 2026-10" in printed.readouterr().err
+
+
+def test_a_month_is_not_frozen_before_the_one_before_it_that_esep_files(
+    blocked: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]
+) -> None:
+    """`status`, `close` and the console say that months are frozen in order; a month frozen before its turn never proves what it opened with."""
+    var = tmp_path / "var"
+    shutil.copytree(blocked, var)
+    config = var / "esep.toml"
+    with config.open("a", encoding="utf-8") as settings:
+        settings.write('\n[closing]\nfirst_month = "2026-09"\n')
+    waived = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--by", "A. Person", "--reason", "refund pending", "--config", config)
+    assert esep(*waived) == 0
+    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 3
+    assert "2026-10 is not frozen: 2026-09 comes first" in printed.readouterr().err
+    assert not list((var / "months" / "2026-10").glob("*"))
+    assert esep("freeze", "2026-09", "--by", "A. Person", "--config", config) == 0
+    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 0
+    assert esep("amend", "2026-10", "--config", config) == 0
+    printed.readouterr()
+    esep("verify", var / "months" / "2026-10" / "v1", "--test-network")
+    assert "that 2026-09 was not reported before this month" not in printed.readouterr().out
