@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
 _CONTENT_TYPE = bytes.fromhex("2a864886f70d010903")
@@ -56,12 +57,12 @@ def _read(data: bytes, at: int) -> tuple[int, bytes, int]:
         if length >= 0x80:
             size = length & 0x7F
             if not 1 <= size <= 4:
-                raise SigningError("not a DER signature: a length of another kind")
+                raise SigningError(message("not a DER signature: a length of another kind"))
             length, at = int.from_bytes(data[at : at + size], "big"), at + size
     except IndexError:
-        raise SigningError("not a DER signature: it ends too early") from None
+        raise SigningError(message("not a DER signature: it ends too early")) from None
     if at + length > len(data):
-        raise SigningError("not a DER signature: it ends too early")
+        raise SigningError(message("not a DER signature: it ends too early"))
     return tag, data[at : at + length], at + length
 
 
@@ -78,7 +79,7 @@ def read_values(data: bytes) -> list[tuple[int, bytes, bytes]]:
 def _only(data: bytes, tag: int) -> bytes:
     found, content, after = _read(data, 0)
     if found != tag or after != len(data):
-        raise SigningError("not a CMS signature: another structure stands where it should be")
+        raise SigningError(message("not a CMS signature: another structure stands where it should be"))
     return content
 
 
@@ -91,20 +92,20 @@ def read_signature(der: bytes) -> SignatureParts:
     contents = [content for tag, content, _ in signed_data if tag == _SEQUENCE]
     signers = signed_data[-1] if signed_data else (0, b"", b"")
     if signers[0] != _SET or not contents or len(read_values(signers[1])) != 1:
-        raise SigningError("not a CMS signature of one signer")
+        raise SigningError(message("not a CMS signature of one signer"))
     signer = read_values(read_values(signers[1])[0][1])
     algorithms = [content for tag, content, _ in signer[2:] if tag == _SEQUENCE]
     if len(signer) < 5 or signer[-1 if signer[-1][0] == _OCTETS else -2][0] != _OCTETS or len(algorithms) != 2:
-        raise SigningError("not a CMS signature: its signer's structure is another one")
+        raise SigningError(message("not a CMS signature: its signer's structure is another one"))
     signed = next((content for tag, content, _ in signer if tag == _CONTEXT_0), b"")
     unsigned = next((content for tag, content, _ in signer if tag == _CONTEXT_1), b"")
     attributes = _attributes(signed)
     if _MESSAGE_DIGEST not in attributes:
-        raise SigningError("the signature has no message digest among its signed attributes")
+        raise SigningError(message("the signature has no message digest among its signed attributes"))
     issuer, serial = _signer_of(signer[1])
     kind, carried = _content(contents[0])
     if _CONTENT_TYPE in attributes and oid_of(read_values(attributes[_CONTENT_TYPE])[0][1]) != kind:
-        raise SigningError("the signature was made over content of another type")
+        raise SigningError(message("the signature was made over content of another type"))
     return SignatureParts(
         certificates=certificates,
         issuer=issuer,
@@ -140,7 +141,7 @@ def signed_attributes_digest(parts: SignatureParts) -> bytes:
 def _signed_data(der: bytes) -> bytes:
     outer = read_values(_only(der, _SEQUENCE))
     if len(outer) < 2 or outer[0][:2] != (_OID, _SIGNED_DATA):
-        raise SigningError("not a CMS signature: no signedData")
+        raise SigningError(message("not a CMS signature: no signedData"))
     return _only(outer[1][1], _SEQUENCE)
 
 
@@ -150,7 +151,7 @@ def _signer_of(identifier: tuple[int, bytes, bytes]) -> tuple[bytes, int]:
         return b"", 0
     parts = read_values(identifier[1])
     if len(parts) != 2 or parts[1][0] != _INTEGER:
-        raise SigningError("not a CMS signature: its signer's name is another structure")
+        raise SigningError(message("not a CMS signature: its signer's name is another structure"))
     return parts[0][2], int.from_bytes(parts[1][1], "big", signed=True)
 
 
@@ -158,7 +159,7 @@ def _content(encapsulated: bytes) -> tuple[str, bytes | None]:
     """The content's type, and the content where it is carried."""
     parts = read_values(encapsulated)
     if not parts or parts[0][0] != _OID:
-        raise SigningError("not a CMS signature: no content type")
+        raise SigningError(message("not a CMS signature: no content type"))
     return oid_of(parts[0][1]), (_first(parts[1][1]) if len(parts) > 1 else None)
 
 
@@ -168,7 +169,7 @@ def _attributes(attributes: bytes) -> dict[bytes, bytes]:
     for _, attribute, _ in read_values(attributes):
         parts = read_values(attribute)
         if len(parts) != 2 or parts[0][0] != _OID or parts[1][0] != _SET or not read_values(parts[1][1]):
-            raise SigningError("not a CMS signature: an attribute is another structure")
+            raise SigningError(message("not a CMS signature: an attribute is another structure"))
         found[parts[0][1]] = parts[1][1]
     return found
 
@@ -179,14 +180,14 @@ def _instant(values: bytes) -> int:
     try:
         return int(datetime.strptime(text.decode("ascii"), form or "").replace(tzinfo=UTC).timestamp())
     except ValueError:
-        raise SigningError("not a CMS signature: its signing time is no time") from None
+        raise SigningError(message("not a CMS signature: its signing time is no time")) from None
 
 
 def _first(values: bytes) -> bytes:
     """The content of the first value."""
     found = read_values(values)
     if not found:
-        raise SigningError("not a CMS signature: a value is missing")
+        raise SigningError(message("not a CMS signature: a value is missing"))
     return found[0][1]
 
 
@@ -199,7 +200,7 @@ def oid_of(content: bytes) -> str:
             arcs.append(value)
             value = 0
     if not arcs:
-        raise SigningError("not a CMS signature: an algorithm without a name")
+        raise SigningError(message("not a CMS signature: an algorithm without a name"))
     first = min(arcs[0] // 40, 2)
     return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]]))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from cryptography import x509
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 
 from .cms import oid_of, read_values
 from .streebog import streebog512
@@ -60,17 +61,19 @@ def gost_key(certificate: x509.Certificate) -> tuple[int, int] | None:
         return None
     octets = read_values(bits[1][1:])
     if bits[1][:1] != b"\0" or len(octets) != 1 or len(octets[0][1]) != 2 * _HALF:
-        raise SigningError("the certificate's GOST key is no point of its curve")
+        raise SigningError(message("the certificate's GOST key is no point of its curve"))
     x, y = (int.from_bytes(octets[0][1][at : at + _HALF], "little") for at in (0, _HALF))
     if not (x < _P and y < _P and (y * y - (x * x * x + _A * x + _B)) % _P == 0):
-        raise SigningError("the certificate's GOST key is no point of its curve")
+        raise SigningError(message("the certificate's GOST key is no point of its curve"))
     return x, y
 
 
 def check_gost(key: tuple[int, int], signed: bytes, signature: bytes) -> None:
     """Whether the key signed exactly these bytes (RFC 7091, section 6.2). Raises SigningError."""
     if len(signature) != 2 * _HALF:
-        raise SigningError(f"a GOST signature of 512 bits has {2 * _HALF} bytes, this one has {len(signature)}")
+        raise SigningError(
+            message("a GOST signature of 512 bits has {wanted} bytes, this one has {found}", wanted=2 * _HALF, found=len(signature))
+        )
     r, s = (int.from_bytes(signature[at : at + _HALF], "little") for at in (0, _HALF))
     e = int.from_bytes(streebog512(signed), "little") % _Q or 1
     if 0 < r < _Q and 0 < s < _Q:
@@ -78,7 +81,7 @@ def check_gost(key: tuple[int, int], signed: bytes, signature: bytes) -> None:
         found = _add(_times(s * v % _Q, _BASE), _times(-r * v % _Q, key))
         if found is not None and found[0] % _Q == r:
             return
-    raise SigningError("the signature does not verify with its certificate's key")
+    raise SigningError(message("the signature does not verify with its certificate's key"))
 
 
 def _add(one: Point, other: Point) -> Point:

@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipeline.model.message import grouped, message
+
 MAGIC = bytes.fromhex("004f70656e54696d657374616d7073000050726f6f6600bf89e2e884e89294")
 VERSION = 1
 PENDING, BITCOIN = bytes.fromhex("83dfe30d2ef90c8e"), bytes.fromhex("0588960d73d71901")
@@ -76,7 +78,7 @@ class Timestamp:
     def join(self, other: Timestamp) -> None:
         """Take in what another timestamp of the same message knows. Raises ProofUnreadable for one of another message."""
         if other.message != self.message:
-            raise ProofUnreadable("it is of another message")
+            raise ProofUnreadable(message("it is of another message"))
         self.attestations += [attestation for attestation in other.attestations if attestation not in self.attestations]
         for operation, stamp in other.operations.items():
             if operation in self.operations:
@@ -98,14 +100,14 @@ class Timestamp:
 def read_proof(raw: bytes) -> Timestamp:
     """The timestamp of the SHA-256 that a .ots file is about. Raises ProofUnreadable."""
     if len(raw) > MOST_PROOF_BYTES:
-        raise ProofUnreadable(f"{len(raw):,} bytes are more than a proof has")
+        raise ProofUnreadable(message("{size} bytes are more than a proof has", size=grouped(len(raw))))
     reader = _Reader(raw)
     if reader.take(len(MAGIC)) != MAGIC:
-        raise ProofUnreadable("it is no proof of OpenTimestamps")
+        raise ProofUnreadable(message("it is no proof of OpenTimestamps"))
     if (version := reader.number()) != VERSION:
-        raise ProofUnreadable(f"version {version} of the format is not known here")
+        raise ProofUnreadable(message("version {version} of the format is not known here", version=version))
     if reader.take(1)[0] != SHA256:
-        raise ProofUnreadable("it is not about a SHA-256")
+        raise ProofUnreadable(message("it is not about a SHA-256"))
     stamp = reader.timestamp(reader.take(32))
     reader.end()
     return stamp
@@ -116,12 +118,12 @@ def write_proof(stamp: Timestamp) -> bytes:
     return MAGIC + _number(VERSION) + bytes([SHA256]) + stamp.message + write_timestamp(stamp)
 
 
-def read_timestamp(raw: bytes, message: bytes) -> Timestamp:
+def read_timestamp(raw: bytes, stamped: bytes) -> Timestamp:
     """What a calendar answers about a message. Raises ProofUnreadable."""
     if len(raw) > MOST_PROOF_BYTES:
-        raise ProofUnreadable(f"{len(raw):,} bytes are more than a calendar answers")
+        raise ProofUnreadable(message("{size} bytes are more than a calendar answers", size=grouped(len(raw))))
     reader = _Reader(raw)
-    stamp = reader.timestamp(message)
+    stamp = reader.timestamp(stamped)
     reader.end()
     return stamp
 
@@ -131,7 +133,7 @@ def write_timestamp(stamp: Timestamp) -> bytes:
     items = sorted(b"\0" + _attestation(attestation) for attestation in stamp.attestations)
     items += [_operation(operation) + write_timestamp(below) for operation, below in sorted(stamp.operations.items())]
     if not items:
-        raise ProofUnreadable("nothing attests it")
+        raise ProofUnreadable(message("nothing attests it"))
     return b"".join(b"\xff" + item for item in items[:-1]) + items[-1]
 
 
@@ -150,26 +152,26 @@ def _operation(operation: Operation) -> bytes:
     return bytes([number]) + (_bytes(argument) if number in (_APPEND, _PREPEND) else b"")
 
 
-def apply(operation: Operation, message: bytes) -> bytes:
+def apply(operation: Operation, stamped: bytes) -> bytes:
     """What the operation makes of the message. Raises ProofUnreadable for one that is not known, or beyond the limits."""
     number, argument = operation
     if number == _APPEND:
-        made = message + argument
+        made = stamped + argument
     elif number == _PREPEND:
-        made = argument + message
+        made = argument + stamped
     elif number == _REVERSE:
-        made = message[::-1]
+        made = stamped[::-1]
     elif number == _HEXLIFY:
-        made = message.hex().encode()
+        made = stamped.hex().encode()
     elif number in _HASHES:
         try:
-            made = hashlib.new(_HASHES[number], message).digest()
+            made = hashlib.new(_HASHES[number], stamped).digest()
         except ValueError as error:
-            raise ProofUnreadable(f"{_HASHES[number]} is not computed on this machine") from error
+            raise ProofUnreadable(message("{name} is not computed on this machine", name=_HASHES[number])) from error
     else:
-        raise ProofUnreadable(f"operation {number:#04x} is not known here")
+        raise ProofUnreadable(message("operation {number} is not known here", number=format(number, "#04x")))
     if not 0 < len(made) <= MOST_MESSAGE_BYTES:
-        raise ProofUnreadable(f"a message of {len(made)} bytes is beyond the format's limit")
+        raise ProofUnreadable(message("a message of {size} bytes is beyond the format's limit", size=len(made)))
     return made
 
 
@@ -182,13 +184,13 @@ class _Reader:
     def take(self, size: int) -> bytes:
         found = self._raw[self._at : self._at + size]
         if len(found) != size:
-            raise ProofUnreadable("it ends too early")
+            raise ProofUnreadable(message("it ends too early"))
         self._at += size
         return found
 
     def end(self) -> None:
         if self._at != len(self._raw):
-            raise ProofUnreadable(f"{len(self._raw) - self._at} bytes follow its end")
+            raise ProofUnreadable(message("{size} bytes follow its end", size=len(self._raw) - self._at))
 
     def number(self) -> int:
         found = shift = 0
@@ -199,18 +201,18 @@ class _Reader:
             if not byte & 0x80:
                 return found
             if shift > 63:
-                raise ProofUnreadable("a number has more than 64 bits")
+                raise ProofUnreadable(message("a number has more than 64 bits"))
 
     def packed(self, most: int, least: int = 0) -> bytes:
         size = self.number()
         if not least <= size <= most:
-            raise ProofUnreadable(f"{size} bytes where {least} to {most} may stand")
+            raise ProofUnreadable(message("{size} bytes where {least} to {most} may stand", size=size, least=least, most=most))
         return self.take(size)
 
-    def timestamp(self, message: bytes, depth: int = 0) -> Timestamp:
+    def timestamp(self, stamped: bytes, depth: int = 0) -> Timestamp:
         if depth > MOST_DEPTH:
-            raise ProofUnreadable("it is nested beyond the format's limit")
-        stamp = Timestamp(message)
+            raise ProofUnreadable(message("it is nested beyond the format's limit"))
+        stamp = Timestamp(stamped)
         tag = self.take(1)[0]
         while tag == 0xFF:
             self._item(stamp, self.take(1)[0], depth)
@@ -221,14 +223,14 @@ class _Reader:
     def _item(self, stamp: Timestamp, tag: int, depth: int) -> None:
         self._steps += 1
         if self._steps > MOST_STEPS:
-            raise ProofUnreadable("it has more steps than any proof")
+            raise ProofUnreadable(message("it has more steps than any proof"))
         if tag == 0:
             stamp.attestations.append(self._attestation())
             return
         operation = tag, self.packed(MOST_MESSAGE_BYTES, 1) if tag in (_APPEND, _PREPEND) else b""
         below = self.timestamp(apply(operation, stamp.message), depth + 1)
         if operation in stamp.operations:
-            raise ProofUnreadable("a step stands in it twice")
+            raise ProofUnreadable(message("a step stands in it twice"))
         stamp.operations[operation] = below
 
     def _attestation(self) -> Attestation:
@@ -239,7 +241,7 @@ class _Reader:
             raw = inner.packed(MOST_URL_CHARACTERS, 1)
             inner.end()
             if not all(0x21 <= byte <= 0x7E for byte in raw):
-                raise ProofUnreadable("a calendar's address has characters that none has")
+                raise ProofUnreadable(message("a calendar's address has characters that none has"))
             return Promise(raw.decode("ascii"))
         if tag == BITCOIN:
             height = inner.number()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 
 from .cms import oid_of, read_values
 
@@ -34,16 +35,16 @@ def read_stamp_info(content: bytes) -> StampInfo:
     """The parts of a TSTInfo. Raises SigningError for bytes that are none."""
     outer = read_values(content)
     if len(outer) != 1 or outer[0][0] != _SEQUENCE:
-        raise SigningError("the time stamp can't be read: it is another structure")
+        raise SigningError(message("the time stamp can't be read: it is another structure"))
     parts = read_values(outer[0][1])
     if [tag for tag, _, _ in parts[:5]] != [_INTEGER, _OID, _SEQUENCE, _INTEGER, _GENERALIZED_TIME] or parts[0][1] != b"\x01":
-        raise SigningError("the time stamp can't be read: it is another structure")
+        raise SigningError(message("the time stamp can't be read: it is another structure"))
     imprint = read_values(parts[2][1])
     if [tag for tag, _, _ in imprint] != [_SEQUENCE, _OCTETS]:
-        raise SigningError("the time stamp can't be read: its imprint is another structure")
+        raise SigningError(message("the time stamp can't be read: its imprint is another structure"))
     algorithm = read_values(imprint[0][1])
     if not algorithm or algorithm[0][0] != _OID:
-        raise SigningError("the time stamp can't be read: its imprint's algorithm has no name")
+        raise SigningError(message("the time stamp can't be read: its imprint's algorithm has no name"))
     nonces = [value for tag, value, _ in parts[5:] if tag == _INTEGER]
     return StampInfo(
         oid_of(algorithm[0][1]), imprint[1][1], _instant(parts[4][1]), int.from_bytes(nonces[0], "big", signed=True) if nonces else None
@@ -55,4 +56,4 @@ def _instant(text: bytes) -> int:
     try:
         return int(datetime.strptime(found[1] if found else "", "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp())
     except ValueError:
-        raise SigningError("the time stamp can't be read: its time is none") from None
+        raise SigningError(message("the time stamp can't be read: its time is none")) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.texts import LANGUAGES
+from pipeline.texts import LANGUAGES, texts
 from pipeline.verify import bundle as checks
 from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.program import main
@@ -137,3 +137,16 @@ def test_a_file_that_this_user_may_not_read_says_nothing_of_the_bundle(said: Sai
         monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "headers.csv")  # root may read all
     code, told = said(bundle)
     assert code == 12 and "Permission denied" in told and "headers.csv" in told
+
+
+def test_a_damaged_signature_or_stamp_is_told_in_the_readers_language(bundle: Path) -> None:  # noqa: F811 - the fixture
+    (bundle / "manifest.json.p7s").write_bytes(b"0\x82\x05\x00cut off")
+    (bundle / "manifest.json.ots").write_bytes(b"no proof")
+    left_out = [name for name, _ in CHECKS if name not in ("signatures", "public time")]
+    signature, stamp = verify_bundle(bundle, left_out=left_out)
+    for language, words in (
+        ("ru", ("не подпись в DER", "обрывается раньше времени")),
+        ("kk", ("DER түріндегі", "тым ерте аяқталады")),
+    ):
+        tell = texts(language).tell
+        assert words[0] in tell(signature.detail) and words[1] in tell(stamp.detail)
