@@ -12,8 +12,8 @@ import pipeline.demo
 from pipeline.cli.commands import build
 from pipeline.cli.frame import EXIT_CODES, break_line, fail, run, say
 from pipeline.cli.help_texts import epilog, help_messages, translate_help
-from pipeline.cli.imports import _difference
 from pipeline.cli.words import cause_of_row, state_word
+from pipeline.closing.row_changes import _difference
 from pipeline.closing.submission import State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import SettingsError
@@ -152,9 +152,9 @@ def test_long_words_break_at_spaces_within_80_columns(language: str) -> None:
 
 
 def test_a_column_that_would_be_empty_says_so_and_its_amounts_have_the_marks_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _difference("commission_asset_amount", "0.00025638", "") == "commission_asset_amount 0.00025638 -> (empty)"
+    assert _difference("commission_asset_amount", "0.00025638", "") == "Commission: 0.00025638 → (empty)"
     monkeypatch.setenv("ESEP_LANG", "ru")
-    assert texts("ru").tell(_difference("commission_asset_amount", "0.00025638", "")) == "commission_asset_amount 0,00025638 -> (пусто)"
+    assert texts("ru").tell(_difference("commission_asset_amount", "0.00025638", "")) == "Комиссия: 0,00025638 → (пусто)"
 
 
 def test_a_row_is_followed_by_its_allocation_and_the_beginning_of_its_transaction() -> None:
