@@ -39,7 +39,7 @@ def kafka_settings_of(settings: Settings) -> KafkaSettings:
 
 
 def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | None = None) -> EventLog:
-    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read, and a file with another pool's events is refused.
+    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read, and a file with another pool's events is refused, as `require_pool` has it.
     Without `keys` nothing is signed, nor checked.
 
     A cluster's topics are checked. Raises LogError, SettingsError.
@@ -54,7 +54,7 @@ def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | Non
     log = SqliteLog(settings.log_path, keys=keys)
     try:
         if pool is not None:
-            require_pool(log, pool)
+            require_pool(log, pool, is_signed=keys is not None)
     except BaseException:
         log.close()
         raise

@@ -193,7 +193,7 @@ def frozen_months(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def key_of_another_pool(connection: duckdb.DuckDBPyConnection, pool: str) -> str | None:
-    """The key of another pool than `pool` whose events the store was filled with; None where there is none."""
+    """The key of the pool whose events the store was filled with, if none of `pool` is among them; None where one is, or the store is empty."""
     rows = connection.execute(statements()["key_of_another_pool"], {"pool": pool}).fetchall()
     return str(rows[0][0]) if rows else None
 

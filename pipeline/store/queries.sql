@@ -175,8 +175,9 @@ SELECT EXISTS (SELECT 1 FROM core_block WHERE height > 0 AND time >= $start_at A
     OR EXISTS (SELECT 1 FROM core_allocation WHERE allocated_at >= $start_at::BIGINT * 1000000 AND allocated_at < $end_at::BIGINT * 1000000)
     OR EXISTS (SELECT 1 FROM core_payment WHERE paid_at >= $start_at::BIGINT * 1000000 AND paid_at < $end_at::BIGINT * 1000000);
 
--- key_of_another_pool: the pool whose events the store has read, where it is not `pool`: an event's key begins with its pool's, and one event tells.
-SELECT split_part(key, '/', 1) AS other FROM (SELECT key FROM raw_event LIMIT 1) WHERE other <> $pool;
+-- key_of_another_pool: the pool whose events the store has read, where it has none of `pool`: an event's key begins with its pool's, and one event tells.
+SELECT split_part(key, '/', 1) AS other FROM raw_event
+WHERE (SELECT count(*) FROM (SELECT 1 FROM raw_event WHERE split_part(key, '/', 1) = $pool LIMIT 1)) = 0 LIMIT 1;
 
 -- chain_tips: the newest event and block of each chain; network is that of the newest watch list.
 SELECT t.chain, w.network, t.seq, t.height, t.hash, b.time, b.mediantime

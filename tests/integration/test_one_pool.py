@@ -64,6 +64,9 @@ def test_every_topic_of_a_log_is_looked_at(tmp_path: Path) -> None:
                 writer.append([NewEvent("one", b"{}", None)])
             with pytest.raises(LogError, match=r"is the log of pool 'other', and the settings have pool\.key = 'a-pool'"):
                 require_pool(log, "a-pool")
+            require_pool(log, "a-pool", is_signed=True)  # there it counts for nothing, and is told as not authentic
+            with pytest.raises(LogError, match=r"is the log of pool 'a-pool', and the settings have pool\.key = 'third'"):
+                require_pool(log, "third", is_signed=True)
 
 
 def test_a_store_of_another_pool_is_not_filled_further(frozen: Path, tmp_path: Path) -> None:
