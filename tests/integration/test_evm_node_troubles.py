@@ -327,7 +327,7 @@ def test_a_synchronising_node_is_followed_and_said_so(served: Served) -> None:
     with connector(served) as evm:
         assert isinstance(evm.step(), Connected)
         step = evm.step()
-        assert isinstance(step, Waiting) and "at block 20 of 100" in step.reason
+        assert isinstance(step, Waiting) and "at block 20 of the 100 it knows of" in step.reason
 
 
 def test_a_log_of_another_network_or_a_start_below_it_is_refused(served: Served) -> None:
