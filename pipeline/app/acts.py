@@ -165,7 +165,7 @@ def amendment(app: App, month: Month, told: Told) -> Amendment:
     positions, frozen = app.log.end(), app.months.frozen(month)
     by = "console" if app.people.are_all_taken else SCHEDULE  # with keys in force it is the program's word
     drafted = app.desk.drafts.draft(month, by=by, reason=message("looked at"), is_amendment=True, is_named=False, on_progress=told.progress)
-    rows = drafted_rows(app, drafted) if drafted else []
+    rows = drafted_rows(app, drafted.rows) if drafted else []
     return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions, rows)
 
 

@@ -6,14 +6,14 @@ change no report. Left out: freezing (`acts`), pages (`web`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.assess.month import Assessment
 from pipeline.closing.row_changes import RowAssets, RowChange, row_change
 from pipeline.log.events import content_digest
-from pipeline.log.events.months import Drafted
+from pipeline.log.events.months import Drafted, DraftedRow
 from pipeline.log.protocol import Positions
 from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import Month
@@ -62,13 +62,11 @@ class Amendment:
     """The rows of `drafted`."""
 
 
-def drafted_rows(app: App, drafted: Drafted) -> list[RowChange]:
-    """The rows of a draft for people; what an amount is in stands in the ledger where the row does not say it."""
+def drafted_rows(app: App, rows: Sequence[DraftedRow]) -> list[RowChange]:
+    """Rows of a draft for people; what an amount is in stands in the ledger where the row does not say it."""
     with app.stores.current() as store:
-        of = allocation_assets(store.connection, [row.allocation_id for row in drafted.rows if row.change == "changed"])
-    return [
-        row_change(row, RowAssets(*of[row.allocation_id]) if row.change == "changed" else None, app.rules.assets) for row in drafted.rows
-    ]
+        of = allocation_assets(store.connection, [row.allocation_id for row in rows if row.change == "changed"])
+    return [row_change(row, RowAssets(*of[row.allocation_id]) if row.change == "changed" else None, app.rules.assets) for row in rows]
 
 
 def header_digest(header: Mapping[str, str]) -> str:

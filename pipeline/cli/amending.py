@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from pipeline.app.app import App
 from pipeline.app.previews import drafted_rows
 from pipeline.app.summary import month_summary
@@ -14,7 +10,7 @@ from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 from pipeline.model.reason import require_reason
 
-from .decisions import ByOption, parse_month
+from .decisions import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, settings_of, table
 from .months import print_step
 from .summary import print_summary
@@ -26,7 +22,7 @@ _SHOWN_ROWS = 50
 def amend(
     month: MonthArgument,
     by: ByOption = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")] = "",
+    reason: ReasonOption = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -62,15 +58,10 @@ def amend(
         if as_json:
             print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
         else:
+            rows = draft.rows[:_SHOWN_ROWS]
             shown = [
-                (
-                    change_word(row.change),
-                    cause_of_row(row),
-                    row.allocation_id,
-                    row.txid[:16],
-                    told.told,
-                )
-                for row, told in zip(draft.rows[:_SHOWN_ROWS], drafted_rows(app, draft), strict=False)
+                (change_word(row.change), cause_of_row(row), row.allocation_id, row.txid[:16], change.told)
+                for row, change in zip(rows, drafted_rows(app, rows), strict=True)
             ]
             table(
                 message("{named} v{version}: {row_count} row(s) differ", named=named, version=draft.version, row_count=draft.row_count),

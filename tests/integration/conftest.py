@@ -6,6 +6,7 @@ import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from connectors.standins.filing_service import Faults, ReceivedSubmissions, Sand
 
 from .example_month import OUTFLOW, RECORDED, closing_at, esep
 from .once import copy_of_once
+
+if TYPE_CHECKING:
+    from pipeline.web.parts import Parts
 
 _recorded = functools.cache(recording.load)
 
@@ -66,3 +70,23 @@ def frozen(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert esep("demo", RECORDED, "--var", var) == 0
 
     return copy_of_once(tmp_path_factory, "frozen", make)
+
+
+@pytest.fixture
+def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
+    """A console over a copy of the month that one issue blocks. A module with a console of another kind has a fixture of its own by this name."""
+    from .consoles import running  # what a console needs is loaded where there is one
+
+    shutil.copytree(blocked, tmp_path / "var")
+    with running(tmp_path / "var") as found:
+        yield found
+
+
+@pytest.fixture
+def closed(frozen: Path, tmp_path: Path) -> Iterator[Parts]:
+    """A console over a copy of the frozen month; as `parts`."""
+    from .consoles import running
+
+    shutil.copytree(frozen, tmp_path / "var")
+    with running(tmp_path / "var") as found:
+        yield found

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pipeline.web.headers import HEADERS
 from pipeline.web.parts import Parts
 
-from .consoles import Browser, by_link, running
+from .consoles import Browser, by_link
 from .example_month import OUTFLOW, esep
-
-
-@pytest.fixture
-def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(blocked, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
 
 
 def test_the_link_signs_in_once_and_the_board_says_what_is_in_the_way(parts: Parts) -> None:

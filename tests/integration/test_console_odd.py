@@ -40,13 +40,6 @@ def parts(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield found
 
 
-@pytest.fixture
-def closed(frozen: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(frozen, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
-
-
 def words(answer: Any) -> str:
     return " ".join(html.unescape(re.sub("<[^>]+>", " ", answer.text.split("<main")[-1])).split())
 

@@ -6,7 +6,6 @@ import html
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +24,6 @@ BOARD = "/months/2026-10"
 DIFFERS = "What differs now: rows: 1437 → 1466 Unsettled, BTC: 0.08135976 → 0.08941122"
 OTHER = "the report is another one by now"
 FRESH, OLD = "As of ", "and is not so any more"
-
-
-@pytest.fixture
-def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(blocked, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
-
-
-@pytest.fixture
-def closed(frozen: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(frozen, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
 
 
 def words(answer: Any) -> str:

@@ -36,13 +36,6 @@ MONTH = Month(2026, 10)
 BOARD = "/months/2026-10"
 
 
-@pytest.fixture
-def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(blocked, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
-
-
 @pytest.fixture(scope="module")
 def closed(frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     var = tmp_path_factory.mktemp("closed") / "var"

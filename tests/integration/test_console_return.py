@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pipeline.model.months import Month
 from pipeline.web.parts import Parts
 
-from .consoles import PASSWORD, Browser, as_user, by_link, running
+from .consoles import PASSWORD, Browser, as_user, by_link
 from .test_console_access import answered, registered
 
 MONTH = Month(2026, 10)
 BOARD = "/months/2026-10"
-
-
-@pytest.fixture
-def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(blocked, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
 
 
 def words(answer: Any) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,19 +13,12 @@ from pipeline.log.events.months import Waived
 from pipeline.model.months import Month
 from pipeline.web.parts import Parts
 
-from .consoles import Browser, as_user, running
+from .consoles import Browser, as_user
 from .example_month import OUTFLOW
 
 MONTH = Month(2026, 10)
 DIGEST = re.compile(r'name="digest" value="([0-9a-f]{64})"')
 LABEL = {"outflow_class": "vendor", "whose": "Power company", "reason": "invoice 7", "act": "label"}
-
-
-@pytest.fixture
-def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copytree(blocked, tmp_path / "var")
-    with running(tmp_path / "var") as found:
-        yield found
 
 
 def issue_path(parts: Parts) -> str:
