@@ -63,7 +63,7 @@ class MysqlConnection:
     def named(self, statement: str, values: Sequence[object] = ()) -> tuple[list[str], list[list[str | None]]]:
         """The names of a statement's columns, and its rows as text."""
         with self._connection.cursor() as cursor:
-            cursor.execute(statement, values or None)
+            cursor.execute(statement, values)
             names = [str(column[0]) for column in cursor.description or ()]
             rows = [[as_text(value) for value in row] for row in cursor.fetchall()]
         return names, rows

@@ -48,7 +48,7 @@ class PostgresConnection:
         self._connection: _BoundedConnection | None = None
 
     def open(self) -> psycopg.Connection[tuple[object, ...]]:
-        """The connection: read-only, repeatable read, UTC. Raises SourceError."""
+        """The connection: read-only, repeatable read, UTC, ISO 8601, floats with all their digits, whatever the database's own settings say. Raises SourceError."""
         if self._connection is None or self._connection.closed:
             address = self.address
             try:
@@ -56,7 +56,7 @@ class PostgresConnection:
                     host=address.host, port=address.port, dbname=address.database, user=address.user,
                     password=address.password.get_secret_value() if address.password else None, connect_timeout=address.timeout_s,
                     sslmode=_TLS[address.tls], sslrootcert=address.ca_file or ("system" if address.tls == "verify" else None), application_name="esep", client_encoding="utf8",
-                    options=f"-c statement_timeout={address.timeout_s * 1000} -c TimeZone=UTC -c default_transaction_read_only=on",
+                    options=f"-c statement_timeout={address.timeout_s * 1000} -c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=3 -c default_transaction_read_only=on",
                 )  # fmt: skip
             except psycopg.Error as error:
                 raise unreachable(address, error) from error

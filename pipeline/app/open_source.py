@@ -215,7 +215,8 @@ def _sql(name: str, ours: SqlSettings) -> Source:
     database = PostgresConnection(_address(name, ours, 5432)) if is_postgres else MysqlConnection(_address(name, ours, 3306))
     given = {"allocations": ours.allocations, "payments": ours.payments}
     registry = {table: getattr(ours, table).statement for table in registry_tables(ours)}
-    return SqlSource(database, {table: select(described) for table, described in given.items() if described is not None}, registry)
+    selects = {table: select(described) for table, described in given.items() if described is not None}
+    return SqlSource(database, selects, registry, forgets=ours.retention_s is not None)
 
 
 def _address(name: str, ours: DatabaseSettings, port: int) -> DatabaseAddress:

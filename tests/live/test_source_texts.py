@@ -89,3 +89,21 @@ def test_binary_columns_of_mariadb_are_their_text_or_hexadecimal_digits(mariadb:
         assert accounts(source) == {"A1": "счёт", "A2": "0xab01ff"}
     finally:
         source.close()
+
+
+def test_a_postgresql_database_with_formats_of_its_own_is_read_like_any_other(postgres: PostgresServer) -> None:
+    with postgres.connect() as connection:
+        connection.execute("CREATE DATABASE formats")
+        for setting in ("datestyle = 'German, DMY'", "timezone = 'Asia/Almaty'", "extra_float_digits = -5"):
+            connection.execute(f"ALTER DATABASE formats SET {setting}")  # type: ignore[arg-type]
+    with postgres.connect("formats") as connection:
+        connection.execute(
+            "CREATE TABLE credits (allocation_id text, account text, allocated_at timestamptz, amount double precision, seq int)"
+        )
+        connection.execute("INSERT INTO credits VALUES ('A1', 'acct', '2026-11-01T00:30:00+05:00', 12345.12345678, 1)")
+    source = SqlSource(PostgresConnection(address(postgres, "formats")), SELECTS)
+    try:
+        row = source.look(SeenRows(), NOW_US).tables["allocations"].rows["A1"]
+        assert (row["allocated_at"], row["amount"]) == ("2026-10-31 19:30:00+00", "12345.12345678")
+    finally:
+        source.close()
