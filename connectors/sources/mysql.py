@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pymysql
 from pymysql import converters
+from pymysql.constants import FIELD_TYPE
 
 from pipeline.capture.kinds.values import instant, unix_instant
 from pipeline.capture.kinds.yiimp_balances import YiimpBalances
@@ -60,11 +61,24 @@ class MysqlConnection:
             found: list[tuple[object, ...]] = list(cursor.fetchall())
         return found
 
-    def named(self, statement: str, values: Sequence[object] = ()) -> tuple[list[str], list[list[str | None]]]:
-        """The names of a statement's columns, and its rows as text."""
+    def named(
+        self, statement: str, values: Sequence[object] = (), *, amounts: Collection[str] = ()
+    ) -> tuple[list[str], list[list[str | None]]]:
+        """The names of a statement's columns, and its rows as text. Raises SettingsError where one of `amounts` is a FLOAT: the server shows six digits of it."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values)
-            names = [str(column[0]) for column in cursor.description or ()]
+            columns = [(str(column[0]), column[1]) for column in cursor.description or ()]
+            names = [name for name, _ in columns]
+            cut = [name for name, kind in columns if kind == FIELD_TYPE.FLOAT and name in amounts]
+            if cut:
+                faults = [
+                    message(
+                        "{name} is FLOAT, and the server shows six digits of it: keep it as DECIMAL, or have the statement give CAST({name} AS DOUBLE)",
+                        name=name,
+                    )
+                    for name in cut
+                ]
+                raise SettingsError(faults, source=message("source {name}", name=self.address.name))
             rows = [[as_text(value) for value in row] for row in cursor.fetchall()]
         return names, rows
 

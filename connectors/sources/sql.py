@@ -27,6 +27,7 @@ ROWS_A_LOOK = 50_000
 COUNTED_S = 3600
 ROW_ID = "row_id"
 IDS = {"allocations": "allocation_id", "payments": "payment_id"}
+AMOUNTS = ("amount", "commission_amount", "commission_currency_amount")
 TIMES = {"allocations": "allocated_at", "payments": "paid_at"}
 
 
@@ -210,7 +211,7 @@ class SqlSource:
                 if result is not None
             ]  # fmt: skip
         else:
-            names, found = self._database.named(query, values)
+            names, found = self._database.named(query, values, amounts=AMOUNTS)
         missing = [name for name in needed if name not in names]
         if missing:
             raise SettingsError(

@@ -137,7 +137,7 @@ def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
             return _upstream_reading(name, ours, decimals[ours.asset], fees)
     payer = ours.payer if isinstance(ours, SqlSettings) else None
     off_chain = frozenset(name for name, described in settings.payers.items() if described.way == "off-chain")
-    return TableReading(ledger_of(name, ours), decimals, fees, payer, off_chain)
+    return TableReading(ledger_of(name, ours), decimals, fees, payer, off_chain, tells_ahead=isinstance(ours, SqlSettings))
 
 
 def _upstream_reading(name: str, ours: AnyUpstream, decimals: int, fees: Sequence[Fee]) -> Reading:

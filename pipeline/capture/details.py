@@ -14,6 +14,9 @@ from pipeline.model.message import Instant, joined, message
 from pipeline.texts import N_
 
 GONE: Final = N_("{table} row {row_id} is gone: {why}; find out who deleted it")
+AHEAD: Final = N_(
+    "{table} row {row_id} is dated {at}, {minutes} minutes after it was seen: where the database keeps local time, have the statement name its zone; else accept it"
+)
 IMMATURE_BLOCK: Final = N_("earnings row {row_id}: {amount} base units for {account}, whose block {height} is not mature")
 IMMATURE_CONFIRMATIONS: Final = N_(
     "transactions row {row_id}: {amount} base units for {account}, whose block has {confirmations} of {needed} confirmations"
@@ -117,7 +120,7 @@ _REGISTRY: Final = (
 """What is wrong with a cell of a registry's row (`pipeline.validate`)."""
 _MOVES: Final = (MOVED_ACCOUNT, MOVED_ASSET, MOVED_MONTH)
 _ALL: Final = (
-    GONE, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
+    GONE, AHEAD, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
     PAYOUT_NOT_SENT, PAYMENT_OUTCOME, NO_TRANSACTION_ID, PAYOUT_GONE, OF_A_CATEGORY, OF_A_TYPE, OF_A_WAY, OF_NO_BLOCK, OTHER_CHANGE, PAYOUT_COST,
     FEES_WITHOUT_CREDIT, FEE_BEFORE_CREDIT, UNREADABLE_WITH_FEES, FEES_DIFFER, RATE_DIFFERS, COMMISSION_DIFFERS, SUMS_DIFFER, CHANGES_DIFFER, TAKEN_OFF, PAID_WITHOUT_RESET,
     RESTATED, CONTRADICTED, CONTRADICTS_REGISTRY, REGISTRY_ROW, UNDATED, NO_AMOUNT, UNREADABLE_ROWS,

@@ -10,7 +10,7 @@ from connectors.sources.postgres import MiningcoreSource, PostgresConnection
 from connectors.sources.sql import Select, SqlSource
 from connectors.sources.sql_text import DatabaseAddress
 from pipeline.capture.seen import SeenRows
-from pipeline.model.errors import SourceError
+from pipeline.model.errors import SettingsError, SourceError
 
 from .databases import DatabaseServer, MariadbServer, PostgresServer
 from .test_sources import mariadb, postgres
@@ -107,3 +107,27 @@ def test_a_postgresql_database_with_formats_of_its_own_is_read_like_any_other(po
         assert (row["allocated_at"], row["amount"]) == ("2026-10-31 19:30:00+00", "12345.12345678")
     finally:
         source.close()
+
+
+def test_an_amount_of_which_mariadb_shows_six_digits_is_refused(mariadb: MariadbServer) -> None:
+    """A FLOAT of 12345.678 is sent as 12345.7."""
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE floats")
+    with mariadb.connect("floats") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE credits (allocation_id VARCHAR(9), account FLOAT, allocated_at DATETIME, amount FLOAT, seq INT)")
+        cursor.execute("INSERT INTO credits VALUES ('A1', 1.5, '2026-10-01 00:00:00', 12345.678, 1)")
+        for statement, amount in (
+            ("SELECT * FROM credits", None),
+            ("SELECT seq, allocation_id, allocated_at, CAST(amount AS DOUBLE) AS amount FROM credits", "12345.677734375"),
+        ):
+            source = SqlSource(
+                MysqlConnection(address(mariadb, "floats")), {"allocations": Select(statement, "seq", is_time=False, lookback=0)}
+            )
+            try:
+                if amount is None:
+                    with pytest.raises(SettingsError, match="amount is FLOAT, and the server shows six digits"):
+                        source.look(SeenRows(), NOW_US)
+                else:
+                    assert source.look(SeenRows(), NOW_US).tables["allocations"].rows["A1"]["amount"] == amount
+            finally:
+                source.close()

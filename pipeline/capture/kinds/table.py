@@ -5,8 +5,10 @@ Tables `allocations` and `payments`. Columns as in docs/import.md, amounts as pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 
 from pipeline.chains.bitcoin.invoice import looks_like_invoice, payment_hash
@@ -20,7 +22,12 @@ from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, txid, units, vanished
+from .values import EPOCH, instant, outcome, txid, units, vanished
+
+AHEAD_US = 15 * 60 * 1_000_000
+"""How far a database's clock may be ahead of ours."""
+_TIMES = {"allocations": "allocated_at", "payments": "paid_at"}
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class TableReading:
     """Who pays, where the rows do not say it (rule 10.1)."""
     off_chain: Collection[str] = ()
     """The payers whose own reference stands in place of the transaction id (rule 10.5)."""
+    tells_ahead: bool = False
+    """Whether a row whose instant is after it was seen waits: a database mostly keeps local time without its zone, which is then read as UTC."""
 
     def groups(self, table: str, row_id: str, content: Content) -> Iterable[str]:
         return [f"{table}:{row_id}"] if table in ("allocations", "payments") else []
@@ -42,7 +51,19 @@ class TableReading:
     def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
         row = rows[0]
         yield from vanished(row, "it counts as it was seen last", lookup)
+        yield from self._ahead(row, lookup)
         yield from self._allocation(row) if row.table == "allocations" else self._payment(row, lookup)
+
+    def _ahead(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
+        """An item for a row of the future, until a person accepts it. A day without a time may be in either zone."""
+        text, name = (row.content.get(_TIMES[row.table]) or "").strip(), f"ahead:{row.table}:{row.row_id}"
+        if not self.tells_ahead or _DAY.fullmatch(text) or lookup.decision(name) is not None:
+            return
+        at = instant(text)
+        if (ahead := at - row.first_seen) > AHEAD_US:
+            said = (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%d %H:%M:%S UTC")
+            detail = details.AHEAD.format(table=row.table, row_id=row.row_id, at=said, minutes=ahead // 60_000_000)
+            yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(row.first_seen), detail)
 
     def _allocation(self, row: SeenRow) -> Iterator[Output]:
         content = _trimmed(row.content)

@@ -17,7 +17,7 @@ from ..outputs import Item, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGIN_US, _END_US = -62_135_510_400_000_000, 4_102_444_800_000_000
 """The second day of the year 1, and the end of 2099: what a database has in place of no date is no instant of a ledger."""
 _MOST_DIGITS = 100
@@ -58,7 +58,7 @@ def moment(text: str | None) -> int:
         raise Unreadable(message("{text} is no instant", text=repr(text))) from None
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
-    return (found - _EPOCH) // timedelta(microseconds=1)
+    return (found - EPOCH) // timedelta(microseconds=1)
 
 
 def unix_instant(text: str | None) -> int:

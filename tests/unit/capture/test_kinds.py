@@ -315,6 +315,28 @@ class TestTable:
         books.put({("allocations", "x"): {**self.ROW, "state": "maybe"}})
         assert list(books.items.values()) == ["source-unexplained"]
 
+    def test_a_row_dated_after_it_was_seen_waits_until_its_time_is_right_or_a_person_accepts_it(self) -> None:
+        """20:00 in Almaty without its zone, read as UTC, is 01:00 of the day after: of another month on the 31st."""
+        books = Source(replace(TABLE, tells_ahead=True))
+        books.at = 1_793_458_860_000_000  # 2026-10-31 20:01 in Almaty
+        local, day = {**self.ROW, "allocated_at": "2026-10-31 20:00:00"}, {**self.ROW, "allocated_at": "2026-11-01"}
+        books.put(
+            {("allocations", "x"): local, ("allocations", "y"): {**local, "allocated_at": "2026-10-31 15:00:00"}, ("allocations", "z"): day}
+        )
+        assert books.items == {"ahead:allocations:x": "source-unexplained"}
+        (item,) = books.projection.items.values()
+        assert item.day == date(2026, 10, 31) and "dated 2026-10-31 20:00:00 UTC, 299 minutes after it was seen" in item.detail
+        books.at += 86_400_000_000
+        books.put({("allocations", "x"): {**local, "amount": "0.6"}})
+        assert list(books.items) == ["ahead:allocations:x"], "that it was seen again later says nothing"
+        books.put({("allocations", "x"): {**local, "allocated_at": "2026-10-31T20:00:00+05:00"}})
+        assert books.items == {}
+        books.put({("payments", "p"): {**self.ROW, "paid_at": "2026-12-01", "address": "w", "txid": TXID}})
+        assert books.items == {}
+        books.put({("payments", "p"): {**self.ROW, "paid_at": "2026-12-01 00:00", "address": "w", "txid": TXID}})
+        books.decide("ahead:payments:p", "accept")
+        assert books.items == {} and "books:payment:p" in books.projection.payments
+
     def test_a_person_ends_an_off_chain_payment_by_the_payer_s_reference_and_an_on_chain_one_by_a_transaction_id_alone(self) -> None:
         books = Source(replace(TABLE, off_chain=("desk",)))
         row = {
