@@ -26,8 +26,8 @@ from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked, unread
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .ods_styles import ScaledStyles
-from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .ods_styles import CellStyles, scaled_cells, struck_cells
+from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet, said_struck
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
@@ -57,7 +57,7 @@ def read_ods(
     try:
         document = _load(data)
         sheet_read, odd = _choose_sheet(document, sheet, asked, layout)
-        table = _table(sheet_read, source, expected, layout, ScaledStyles(document, sheet_read))
+        table = _table(sheet_read, source, expected, layout, scaled_cells(document, sheet_read), struck_cells(document, sheet_read))
         return replace(table, odd=(*odd, *table.odd))
     except RecursionError:
         return unread(source, Fault(None, "", message("nests its elements too deep: no spreadsheet does; save it anew")))
@@ -128,13 +128,14 @@ def _count(node: Any, name: str, limit: int) -> int:
     return min(int(text), limit)
 
 
-def _table(table: Any, source: str, expected: Collection[str], layout: Layout, scaled: ScaledStyles) -> RawTable:
+def _table(table: Any, source: str, expected: Collection[str], layout: Layout, scaled: CellStyles, struck: CellStyles) -> RawTable:
     columns: dict[int, _Column] = {}
     lines: list[int] = []
     faults: list[Fault] = []
     merges: list[tuple[int, int, int, int]] = []
     heading_line, line = 0, 0
     hidden: list[int] = []
+    struck_lines: list[int] = []
     for row in _rows(table):
         cells = _cells(row, line + 1, merges, layout)
         repeated = _count(row, "number-rows-repeated", MAX_ROWS)
@@ -145,6 +146,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
             raise _UnreadableSpreadsheet(message("repeats rows beyond the size of a sheet: save it anew"))
         first, line = line + 1, line + repeated
         is_hidden = _is_hidden(row)
+        is_struck = bool(struck) and not cells.keys().isdisjoint(struck.columns_of(row))
         for at in range(first, line + 1):
             if at <= layout.rows_above:
                 continue
@@ -160,6 +162,8 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
             lines.append(at)
             if is_hidden:
                 hidden.append(at)
+            if is_struck:
+                struck_lines.append(at)
             for number in scaled.columns_of(row) if scaled else ():
                 _tell_scaled(columns.get(number), cells.get(number), f"{column_letters(number)}{at}", at)
             for number, column in columns.items():
@@ -192,7 +196,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout, s
         pl.Series("line", lines, dtype=pl.UInt32),
         found,
         faults,
-        odd=said_hidden(hidden),
+        odd=(*said_hidden(hidden), *said_struck(struck_lines)),
     )
 
 

@@ -67,13 +67,16 @@ def said_hidden_sheet(sheets: Sequence[tuple[str, bool]], place: int, asked: str
 
 def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:
     """The question that rows hidden in the sheet raise; none for none."""
+    return _said(N_("{count} row(s) are hidden in the sheet (by hand or by a filter), and are read like the others: {listed}"), lines)
+
+
+def said_struck(lines: Sequence[int]) -> tuple[str, ...]:
+    """The question that rows with struck out cells raise; none for none."""
+    return _said(N_("{count} row(s) have cells that are struck out, and are read like the others: {listed}"), lines)
+
+
+def _said(template: str, lines: Sequence[int]) -> tuple[str, ...]:
     if not lines:
         return ()
     listed = ", ".join(str(line) for line in lines[:_SHOWN_LINES]) + (", …" if len(lines) > _SHOWN_LINES else "")
-    return (
-        message(
-            "{count} row(s) are hidden in the sheet (by hand or by a filter), and are read like the others: {listed}",
-            count=len(lines),
-            listed=listed,
-        ),
-    )
+    return (message(template, count=len(lines), listed=listed),)

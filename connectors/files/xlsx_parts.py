@@ -79,6 +79,8 @@ class Workbook:
         self.sheets = self._read_sheets(main)
         kinds = {kind: target for kind, target in self._relations(main).values() if kind in ("sharedStrings", "styles")}
         self.texts = self._read_texts(kinds["sharedStrings"]) if self._has(kinds.get("sharedStrings")) else []
+        self.struck: set[int] = set()
+        """The cell styles that strike their text out."""
         self.shapes = self._read_styles(kinds["styles"]) if self._has(kinds.get("styles")) else []
 
     def _has(self, part: str | None) -> bool:
@@ -202,20 +204,29 @@ class Workbook:
         """How each cell style shows numbers: "date", "day" (without a time); a word for another number than the one held (`shape_of`); "" for plainly."""
         formats: dict[int, str] = {}
         shapes: list[str] = []
-        depth = [False]
+        fonts: list[bool] = []
+        inside = ""
 
         def start(element: str, attributes: dict[str, str]) -> None:
+            nonlocal inside
             if element == "numFmt":
                 formats[_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")
-            elif element == "cellXfs":
-                depth[0] = True
-            elif element == "xf" and depth[0]:
-                number = _number(attributes.get("numFmtId"))
+            elif element in ("fonts", "cellXfs"):
+                inside = element
+            elif element == "font" and inside == "fonts":
+                fonts.append(False)
+            elif element == "strike" and inside == "fonts" and fonts:
+                fonts[-1] = attributes.get("val", "1") not in ("0", "false")
+            elif element == "xf" and inside == "cellXfs":
+                number, font = _number(attributes.get("numFmtId")), _number(attributes.get("fontId"))
+                if font < len(fonts) and fonts[font]:
+                    self.struck.add(len(shapes))
                 shapes.append(shape_of(formats[number]) if number in formats else _BUILT_IN.get(number, ""))
 
         def end(element: str) -> None:
-            if element == "cellXfs":
-                depth[0] = False
+            nonlocal inside
+            if element == inside:
+                inside = ""
 
         self.parse(part, start=start, end=end)
         return shapes

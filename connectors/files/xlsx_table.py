@@ -23,7 +23,7 @@ from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import EXACT_DIGITS, CellType, Fault, Merged, RawColumn, RawTable, masked, unread
 
 from .heading import SEARCHED_ROWS, column_letters, title_above
-from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet
+from .sheets import MAX_COLUMNS, MAX_STRAY_FAULTS, SMALL_UNITS, choose_sheet, said_hidden, said_hidden_sheet, said_struck
 from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
 MAX_ROWS = 1_048_576
@@ -71,6 +71,9 @@ class _SheetReader:
         self._doubts: dict[int, str] = {}
         self._is_hidden = False
         self._hidden: list[int] = []
+        self._struck_styles = {str(style) for style in workbook.struck}
+        self._is_struck = False
+        self._struck: list[int] = []
         self._texts = workbook.texts
         self._shapes = workbook.shapes
         self._epoch = _EPOCH_1904 if workbook.is_1904 else _EPOCH
@@ -141,6 +144,7 @@ class _SheetReader:
             cell = self._cell()
             if cell is not None:
                 self._cells[self._column] = cell
+                self._is_struck |= self._style in self._struck_styles
                 if doubt := self._doubt(*cell):
                     self._doubts[self._column] = doubt
         elif name == "row":
@@ -148,6 +152,7 @@ class _SheetReader:
                 self._end_row()
             self._cells = {}
             self._doubts = {}
+            self._is_struck = False
         else:
             self._inline.end(name)
 
@@ -247,6 +252,8 @@ class _SheetReader:
         self._lines.append(self._row)
         if self._is_hidden:
             self._hidden.append(self._row)
+        if self._is_struck:
+            self._struck.append(self._row)
         for number, doubt in self._doubts.items():
             if number in self._columns and len(self._columns[number].uncertain) < MAX_STRAY_FAULTS:
                 what = message("the cell {column_letters}{row} {doubt}", column_letters=column_letters(number), row=self._row, doubt=doubt)
@@ -290,7 +297,9 @@ class _SheetReader:
             for column in self._columns.values()
         ]
         lines = pl.Series("line", self._lines, dtype=pl.UInt32)
-        return RawTable(self._source, self._heading_line, lines, columns, self._faults, odd=said_hidden(self._hidden))
+        return RawTable(
+            self._source, self._heading_line, lines, columns, self._faults, odd=(*said_hidden(self._hidden), *said_struck(self._struck))
+        )
 
 
 def _types(types: list[int]) -> pl.Series | CellType:

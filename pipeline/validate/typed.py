@@ -182,7 +182,8 @@ def _why_other_type(kind: CellType, text: str, declared: str) -> str:
     match kind:
         case CellType.INEXACT:
             return message(
-                "{text} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text", text=shown(text)
+                "{text} is a number of more than 15 digits, of which the workbook keeps 15: round it in the sheet (ROUND), or format the column as text and fill it from the source anew",
+                text=shown(text),
             )
         case CellType.NUMBER:
             what = message("{text} is a number", text=shown(text)) if text else message("is a number")

@@ -322,6 +322,24 @@ def test_a_note_or_a_nameless_total_below_is_one_sentence(tmp_path: Path, cells:
     assert amounts(read(xlsx(fill), tmp_path, rows_below=1)) == [50_000_000]
 
 
+def test_headings_in_two_rows_are_one_sentence(tmp_path: Path) -> None:
+    """As under a heading of several columns, merged over them."""
+
+    data = io.BytesIO()
+    book = xlsxwriter.Workbook(data)
+    sheet = book.add_worksheet()
+    sheet.merge_range("A1:A2", "allocation_id")
+    sheet.merge_range("B1:B2", "account")
+    sheet.merge_range("C1:E1", "Начислено")
+    sheet.write_row(1, 2, HEADINGS[2:])
+    sheet.write_row(2, 0, ["A1", "acct", "BTC", AT, "0.5"])
+    book.close()
+    told = "f: the headings stand in more than one row: 'account', 'allocation_id' in the first, 'allocated_at', 'amount', 'asset' in row 2: write them all in one row"
+    assert faults(data.getvalue(), tmp_path) == [told]
+    above = f"allocation_id;account;Начислено;;\n;;{';'.join(HEADINGS[2:])}\nA1;acct;BTC;{AT};0.5\n"
+    assert faults(above.encode(), tmp_path) == [told.replace("f: ", "f:1: ", 1)]
+
+
 def test_a_file_without_any_known_heading_is_one_sentence(tmp_path: Path) -> None:
     (fault,) = faults(csv("0.5").replace(b";", b"|"), tmp_path)
     assert fault.startswith("f:1: none of the headings is known") and fault.endswith("or set delimiter")

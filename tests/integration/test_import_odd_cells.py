@@ -99,6 +99,13 @@ def test_a_hidden_sheet_and_numbers_that_may_be_cut_are_asked_about(name: str) -
     assert len(asked.notes.odd) == 1, "who asks for the sheet by its name knows that it is hidden"
 
 
+@pytest.mark.parametrize("name", ["struck.ods", "struck.xlsx"])
+def test_rows_that_are_struck_out_are_asked_about(name: str) -> None:
+    found = read(LIBREOFFICE / name)
+    assert len(found.rows) == 3
+    assert found.notes.odd == ["1 row(s) have cells that are struck out, and are read like the others: 3"]
+
+
 def test_fifteen_digits_that_fill_the_asset_are_not_cut(tmp_path: Path) -> None:
     row = [*ROW[:2], "BTC", ROW[3], 1234567.12345678]
     assert read(workbook(tmp_path / "f.xlsx", row)).notes.odd == []
