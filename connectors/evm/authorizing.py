@@ -31,10 +31,10 @@ def may_authorize(transactions: Sequence[LightTransaction], watch_list: WatchLis
     return False
 
 
-def carriers(transactions: Sequence[Mapping[str, Any]], watch_list: WatchList) -> set[int]:
-    """Indexes of the transactions that have an authorization by a watched address. Raises ValueError for a malformed entry."""
+def carriers(transactions: Sequence[Mapping[str, Any]], watch_list: WatchList) -> dict[int, set[str]]:
+    """Indexes of the transactions that have an authorization by a watched address, with those addresses. Raises ValueError for a malformed entry."""
     return {
-        place
+        place: given
         for place, transaction in enumerate(transactions)
-        if (entries := transaction.get("authorizationList")) and not authorities_told(entries).isdisjoint(watch_list.addresses)
+        if (entries := transaction.get("authorizationList")) and (given := authorities_told(entries) & watch_list.addresses.keys())
     }

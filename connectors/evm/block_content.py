@@ -22,6 +22,8 @@ class BlockContent:
     """Ids of those in which code ran and the chain's own asset went to others: who got it rests on the node's trace."""
     untraced: frozenset[str] = frozenset()
     """Ids of payers' transactions in which code ran and whose calls can't be traced: they may have moved more of the chain's own asset, and are not told."""
+    authorizing: frozenset[str] = frozenset()
+    """Watched addresses, EIP-55, that let code run in their name in it (EIP-7702), whether or not that applied."""
     changes: Mapping[str, int | None] = field(default_factory=dict)
     """Where calls were read: by how many wei the block changes what each address (EIP-55) holds; null where that can't be told."""
 

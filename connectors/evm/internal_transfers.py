@@ -4,7 +4,7 @@ block's body nor its logs show.
 Enters: a range as read so far. Leaves: the same range, with the calls of such blocks read. A plain account (without code) can pay only by
 its own transactions, which are in the body, so an unexplained change of its balance is an internal receipt and never negative: comparing
 balances at both ends of a range, then bisecting, finds every such block. Anybody can make a contract pay, and receive as much in the same
-block. So where a contract is watched, `trace_filter` names the blocks, and balances must agree with it; where the node has no
+block. So where a contract is watched, or an account that let code run in its name within the range (EIP-7702), `trace_filter` names the blocks, and balances must agree with it; where the node has no
 `trace_filter`, balances disagree, or the state of a block is gone, the calls of every block are read.
 """
 
@@ -50,6 +50,8 @@ class InternalTransferFinder:
         addresses = list(watching.watch_list.addresses)
         codes = self._codes(headers[0], headers[-1], addresses)
         contracts = {address for found in codes if found is not None for address in found}
+        # An account may be given code and lose it again within the range, so that neither end shows it.
+        contracts |= {address for content in scanned.contents.values() for address in content.authorizing}
         if watching.traces is None:
             if contracts:
                 raise NotOffered(

@@ -110,6 +110,7 @@ class BlockReader:
             whole = check_block(self._node, block)
             places = self._visible_places(whole, watching)
             authorizing = carriers(whole.transactions, watching.watch_list)
+            authorities = frozenset[str]().union(*authorizing.values())
             ran = {whole.txids[place] for place in self._ran(whole, places)}
             calls, untraced = self._calls(whole, places, watching, deep=deep)
             if untraced:
@@ -122,10 +123,10 @@ class BlockReader:
             credits = self._credits(block, whole, own, watching)
             transactions = [*netted, credits] if credits is not None else netted
             if calls is None:
-                return BlockContent(transactions)
+                return BlockContent(transactions, authorizing=authorities)
             traced = frozenset(told.txid for told in netted if told.txid in ran and recipients_of(told, watching.asset))
             moved = (movement for some in (*movements.values(), own) for movement in some if movement.asset == watching.asset)
-            return BlockContent(transactions, traced, changes=changes_of(moved, fees(whole)))
+            return BlockContent(transactions, traced, authorizing=authorities, changes=changes_of(moved, fees(whole)))
         except ValueError as error:
             raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {self._node.name}: {error}") from error
 
@@ -186,8 +187,8 @@ class BlockReader:
         return None, named if not watching.is_untraced_accepted else frozenset()
 
     def _ran(self, whole: CheckedBlock, places: Sequence[int]) -> list[int]:
-        """Those of the transactions in which code may have run, and that did not fail."""
-        return [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
+        """Those of the transactions in which code may have run, and that did not fail: what is given back for cleared storage may take them below the intrinsic gas."""
+        return [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] != INTRINSIC_GAS]
 
     def _build_transactions(
         self, whole: CheckedBlock, movements: Mapping[int, Sequence[Movement]], watching: Watching, authorizing: Collection[int]

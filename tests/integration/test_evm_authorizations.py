@@ -12,15 +12,17 @@ from eth_account import Account
 from connectors.evm import Connected, EvmConnector, Idle, Rescanned, Rescanning
 from connectors.evm.answers import LightTransaction
 from connectors.evm.authorizing import may_authorize
+from connectors.evm.errors import NotOffered
 from connectors.evm.watch import watch_list
 from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.authorizations import authorizations_of
 from pipeline.log.events import decode, encode
 from pipeline.log.events.chain import Connect, Transaction, Watch, WatchedWallet
 from pipeline.log.protocol import NewEvent
 
 from ..simulation.evm_blocks import CHAIN_ID
-from ..simulation.evm_world import BATCH, OPENING, Served, Spend, World, address
+from ..simulation.evm_world import BATCH, OPENING, Answer, Served, Spend, World, address
 from .test_evm_node_troubles import connector
 
 KEY, OTHER = "0x" + "46" * 32, "0x" + "47" * 32
@@ -97,6 +99,37 @@ def test_they_are_found_for_an_address_that_is_watched_later(served: Served) -> 
     follow(served, log, wallets=[WatchedWallet(name="cold", addresses=[address(31)]), WatchedWallet(name="hot", addresses=[HOT])])
     assert [height for height, _ in told(log)] == [2, 3, 4, 5]
     assert watches(log)[-1].authorizations_from == 1
+
+
+@pytest.mark.parametrize("gives_traces", [True, False], ids=["traces", "no traces"])
+@pytest.mark.parametrize("is_one_block", [True, False], ids=["one block", "three blocks"])
+def test_what_an_account_passes_on_between_two_authorizations_is_told(gives_traces: bool, is_one_block: bool) -> None:
+    """Code is given and taken away within what is read at once, and meanwhile a stranger's transaction pays the account and has it pay as much: neither
+    its code nor its balance at the ends shows that."""
+    world = World(5)
+    world.blocks[0].wei[HOT.lower()] = OPENING
+    passing = Spend(address(25), BATCH, 900, calls=[(BATCH, HOT.lower(), 900), (HOT.lower(), address(31), 900)])
+    given, taken = (Spend(address(26), address(27), authorizations=[signed(KEY, nonce)]) for nonce in (0, 1))
+    world.mine()
+    for spends in [[given, passing, taken]] if is_one_block else [[given], [passing], [taken]]:
+        world.mine(spends)
+    log = MemoryLog()
+    with Served(world) as served:
+        if not gives_traces:
+            served.between = _without_traces
+            with pytest.raises(NotOffered, match=f"the watched address {HOT} is a contract"):
+                follow(served, log)
+            return
+        follow(served, log)
+    (paid,) = (one for _, one in told(log) if one.inputs)
+    assert [(spent.address, spent.value) for spent in paid.inputs] == [(HOT, "900")]
+    assert [(output.address, output.value) for output in paid.outputs] == [(HOT, "900"), (to_checksum(address(31)), "900")]
+
+
+def _without_traces(method: str, params: list[Any], answer: Answer) -> Any:
+    if method.startswith(("trace_", "debug_")):
+        raise KeyError(method)
+    return answer(method, params)
 
 
 def test_a_log_of_before_says_from_which_block_on_they_are_told(served: Served, world: World) -> None:

@@ -165,3 +165,15 @@ def test_an_honest_node_is_never_doubted(served: Served, world: World, offers: t
     with connector(served, log) as evm:
         read_on(evm)
     assert paid_and_doubts(log) == (TRUTH, [])
+
+
+@pytest.mark.parametrize("refunded", [0, 25_000], ids=["dear", "cheap"])
+def test_calls_are_read_however_little_gas_a_transaction_used(refunded: int) -> None:
+    """What a contract clears is paid for: before EIP-3529 a self-destruct took half of the gas away, below what a plain payment costs."""
+    world, log = World(5), MemoryLog()
+    world.mine()
+    world.mine([Spend(HOT, BATCH, 6, calls=[(BATCH, address(30), 6)], refunded_gas=refunded)])
+    with Served(world) as served, connector(served, log) as evm:
+        read_on(evm)
+    paid, _ = paid_and_doubts(log)
+    assert paid == {PAID: 6}

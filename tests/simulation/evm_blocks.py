@@ -66,10 +66,12 @@ class Spend:
     """Units of the token that its contract mints to a party (above 0, a `Deposit`) or burns (below 0, a `Withdrawal`), without a `Transfer`."""
     authorizations: list[dict[str, str]] = field(default_factory=list)
     """Signed authorizations of code that it carries (EIP-7702), as nodes write them."""
+    refunded_gas: int = 0
+    """Given back for what it cleared, such as a contract that destroyed itself (before EIP-3529): the gas used may come below the intrinsic."""
 
     @property
     def gas_used(self) -> int:
-        return INTRINSIC + CALL_GAS * (len(self.calls) + len(self.tokens) + len(self.logs) + len(self.wraps))
+        return -self.refunded_gas + INTRINSIC + CALL_GAS * (len(self.calls) + len(self.tokens) + len(self.logs) + len(self.wraps))
 
 
 @dataclass

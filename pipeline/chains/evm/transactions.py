@@ -24,7 +24,7 @@ _TYPED: dict[int, tuple[str, ...]] = {
     4: ("chainId", "nonce", *_FEES, "gas", "to", "value", "input", "accessList", "authorizationList", *_SIGNED),
 }
 INTRINSIC_GAS = 21_000
-"""What every transaction costs before any code runs: with no more gas than this, none can run."""
+"""What every transaction costs before any code runs: with a limit of this, none can run, and one in which none ran used exactly this."""
 
 
 @dataclass(frozen=True)
