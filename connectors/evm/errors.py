@@ -134,5 +134,12 @@ class NotOffered(SourceError):
     """The node does not show what exactness needs."""
 
 
+class AnswerChanged(SourceError):
+    """A block was read twice before anything of it was told, and the readings differ."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
+
+
 class AnswersDiffer(SourceError):
     """Repeated readings of a block keep giving different answers."""

@@ -7,7 +7,7 @@ run continues from the last event. All blocks of a step are chained by hashes co
 A step looks at the node once, and either finds nothing, or reads some hundreds of blocks and appends them. When the log's tip has left
 the node's main chain, the step finds the fork by block hash, and writes the disconnects (newest first) together with what
 follows. Balances are recorded after the first watch event, and at each Almaty month's last block (ADR 7). Before a block of the
-pool's becomes final it is read a second time; if that says something else, the log is taken back to before it.
+pool's becomes final it is read a second time; if that says something else, the log is taken back to before it, and a block that is not in the log yet is read anew.
 
 Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
 """
@@ -78,7 +78,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
     ) -> None:
         """`connection`: used instead of one to the settings' `rpc_url`; `named`: the transactions that payments of on-chain payers name, as far as the
         ledger has them now (rule 10.2); `now_s`: when what could not be traced is looked up again. Raises SettingsError with every fault."""
-        self._payers, self._now_s = PayersTransactions(named), now_s
+        self._second = Recheck(settings.finality)
+        self._payers, self._now_s = PayersTransactions(named, self._second), now_s
         chain_id, self._tokens = settings.checked()
         self._wrapped = frozenset(to_checksum(contract) for contract in settings.wrapped)
         self._event_builder = EvmEventBuilder(settings.chain)
@@ -87,7 +88,6 @@ class EvmConnector(Follower[ChainState, Rescan]):
         super().__init__(log, settings, self._event_builder, journal=_journal, nodes=self._nodes)
         self._step_size = settings.blocks_a_step or BLOCKS_A_STEP
         self._wallets = watch_list(settings.wallets)
-        self._second = Recheck(settings.finality)
         self._watch_list: WatchList | None = None
         self._old_state = OldState(self._nodes)
         self._contradicted: dict[str, set[int]] = {}
@@ -186,6 +186,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             events, n_read = self._read(state, fork, last, call_tracing)
         self._second.roll_back(fork)
         self._write(state, events)
+        self._second.reach(last)
         self._contradicted.clear()
         return Reorganised(depth, n_read, state.height) if depth else Connected(n_read, state.height)
 
@@ -197,6 +198,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         differences = self._side.trace_check.check(scanned, watching, always_by_balances=self._nodes.are_several)
         self._leave_to_another(differences)
         self._side.claims.complete(scanned, watching)
+        self._second.require_same(scanned, self._second.final_at(last), watching, self._node, self._side.reader)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
         assert self._watch_list is not None
         asset, fork_hash = self._settings.asset, state.hash_at(fork)

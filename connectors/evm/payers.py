@@ -20,6 +20,7 @@ from .build_events import EvmEventBuilder
 from .chain_state import ChainState, digest
 from .look_up import LookUp, NamedTransactions, Place, look_up, require_held
 from .node_side import EvmSide
+from .recheck import Recheck
 from .scan import Scanned
 from .watching import Watching
 
@@ -27,9 +28,9 @@ from .watching import Watching
 class PayersTransactions:
     """What is left to look up on one chain. After a crash a look-up goes on from its last place in the log (`searched`)."""
 
-    def __init__(self, named: Callable[[], Collection[str]]) -> None:
-        """`named`: the ids that payments name, as far as the ledger has them now."""
-        self._named = named
+    def __init__(self, named: Callable[[], Collection[str]], second: Recheck) -> None:
+        """`named`: the ids that payments name, as far as the ledger has them now; `second`: what reads the blocks a second time."""
+        self._named, self._second = named, second
         self.begin()
 
     def begin(self) -> None:
@@ -68,7 +69,7 @@ class PayersTransactions:
             place: list[ChainEvent] = [build.searched(state, looked.next_height - 1, **looked.named())] if is_place else []
             return place, Rescanning(len(looked.ids), looked.next_height - 1, looked.indexed_from - 1)
         self._look_up = None
-        events, waiting = _tell(state, looked, side, watching, build)
+        events, waiting = _tell(state, looked, side, watching, build, self._second)
         unknown = looked.unknown
         self._left.done(looked.ids, waiting, unknown, self._now_s)
         done = [txid for txid in looked.ids if txid not in waiting and not (looked.is_again and txid in unknown)]
@@ -84,14 +85,14 @@ class PayersTransactions:
 
 
 def _tell(
-    state: ChainState, looked: LookUp, side: EvmSide, watching: Watching, build: EvmEventBuilder
+    state: ChainState, looked: LookUp, side: EvmSide, watching: Watching, build: EvmEventBuilder, second: Recheck
 ) -> tuple[list[ChainEvent], set[str]]:
     """The events, in the chain's order, and the ids that wait. Raises what reading a block raises."""
     events: list[ChainEvent] = []
     waiting: set[str] = set()
     narrow = replace(watching, sought=frozenset(looked.ids))
     for place, ids in looked.places().items():
-        told, untraced = _read(state, place, ids, side, narrow, build)
+        told, untraced = _read(state, place, ids, side, narrow, build, second)
         waiting |= untraced
         for event in told:
             seq = state.next_seq + len(events)
@@ -100,13 +101,14 @@ def _tell(
 
 
 def _read(
-    state: ChainState, place: Place, ids: set[str], side: EvmSide, watching: Watching, build: EvmEventBuilder
+    state: ChainState, place: Place, ids: set[str], side: EvmSide, watching: Watching, build: EvmEventBuilder, second: Recheck
 ) -> tuple[list[Retold | Doubt], set[str]]:
     block = side.node.block(place.hash)
     require_held(block, place, ids, side.node)
     scanned = Scanned([block.header])
     side.scanner.read_whole(scanned, block, watching, deep=False)
     differences = [one for one in side.trace_check.check(scanned, watching, always_by_balances=True) if one.txid in ids]
+    second.require_same(scanned, place.height, watching, side.node, side.reader)
     untraced = scanned.contents[place.height].untraced & ids
     told = [tx for tx in scanned.found.get(place.height, []) if tx.txid in ids and digest([tx]) not in state.told_at(place.height)]
     events: list[Retold | Doubt] = [build.retold(0, place.height, place.hash, told)] if told else []

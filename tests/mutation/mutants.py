@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant("gas at the price allowed", "connectors/evm/checked_block.py", "price = number(answer, \"effectiveGasPrice\") if answer.get(\"effectiveGasPrice\") is not None else number(transaction, \"gasPrice\")", "price = number(transaction, \"maxFeePerGas\") if transaction.get(\"maxFeePerGas\") is not None else number(transaction, \"gasPrice\")", ACCOUNTS),
     Mutant("a wallet's fee is nobody's", "connectors/evm/netting.py", "if fee_payer is not None and fee:", "if False:", NETTING),
     Mutant("an uncle a block nearer", "pipeline/chains/rewards.py", "uncle_height + rules.distance - height", "uncle_height + rules.distance + 1 - height", ("tests/unit/chains/test_rewards.py",)),
-    Mutant("a changed answer goes unseen", "connectors/evm/recheck.py", "if not is_same(state, height, block_hash, watching, node, reader):", "if False:", ACCOUNTS),
+    Mutant("a changed answer goes unseen", "connectors/evm/recheck.py", "if not is_same(state.touched[height], block_hash, watching, node, reader):", "if False:", ACCOUNTS),
     Mutant("a month's end is passed unobserved", "connectors/evm/build_events.py", "if month is not None and now != month and end is not None:", "if False:", ACCOUNTS),
     Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)

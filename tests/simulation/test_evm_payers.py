@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from connectors.evm import EvmChain, EvmConnector, LookedUp, Step
+from connectors.evm.errors import AnswerChanged
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import Disconnect, Doubt, NotTraced, Retold, Sought, Watch
 from pipeline.store import Store
@@ -388,3 +389,31 @@ def test_the_pools_own_transaction_is_told_as_before() -> None:
         steps_with(log, served, {own})
         assert [type(event) for event in events(log)][-1] is Sought and not [e for e in events(log) if isinstance(e, Retold)]
         assert_to_the_wei(log, world)
+
+
+def test_what_a_node_takes_back_of_a_payers_old_transaction_was_never_told() -> None:
+    world, log, named = World(3), MemoryLog(), set[str]()
+    book = Book(world)
+    with Served(world) as served, connector(log, served, named) as evm:
+        payment = book.mine([Spend(PAYER, BATCH, 9, calls=[(BATCH, MINERS[0], 4), (BATCH, MINERS[1], 5)])])
+        for _ in range(30):
+            book.mine([])
+        asked = [0]
+
+        def between(method: str, params: list[Any], answer: Any) -> Any:
+            if method.startswith("debug_"):
+                raise NodeFault(-32601, "the method does not exist/is not available")
+            found = answer(method, params)
+            if method == "trace_block" and params == ["0x1"]:
+                asked[0] += 1
+                return [frame for frame in found if not frame["traceAddress"]] if asked[0] == 1 else found
+            return found
+
+        to_tip(evm)
+        served.between = between
+        named.update(txid[2:] for txid in ids_of(payment))
+        with pytest.raises(AnswerChanged, match="in block 1 when it was asked again"):
+            to_tip(evm)
+        assert not [event for event in events(log) if isinstance(event, Retold | Sought)]
+        to_tip(evm)
+        assert seen_in(log, named, batch=1000) == book.truth(named)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
 import pytest
 
 from connectors.evm import Contradicted, EvmChain, EvmConnector, Idle, Reorganised, Rescanned, Step
+from connectors.evm.errors import AnswerChanged
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events import decode
@@ -188,6 +190,53 @@ def test_an_answer_that_changes_is_contradicted_and_read_again() -> None:
         assert [(o.address, o.value, o.ref) for o in transaction.outputs] == [(to_checksum(address(31)), "70", "call:0")]
 
 
+def without_calls_once(served: Served, height: str) -> None:
+    """Of one block `trace_block` leaves the calls out the first time that it is asked."""
+    asked = [0]
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method.startswith("debug_"):
+            raise NodeFault(-32601, "the method does not exist/is not available")
+        found = answer(method, params)
+        if method == "trace_block" and params == [height]:
+            asked[0] += 1
+            return [frame for frame in found if not frame["traceAddress"]] if asked[0] == 1 else found
+        return found
+
+    served.between = between
+
+
+def told_to(log: MemoryLog, height: int) -> list[str | None] | None:
+    """Whom the log tells that the pool paid in a block of the main chain; None while it is not in the log."""
+    told = list(main_chain(log).values())
+    return [o.address for tx in told[height - 1] for o in tx.outputs] if len(told) >= height else None
+
+
+@pytest.mark.parametrize("finality", [1, 2, 12])
+@pytest.mark.parametrize("n_at_once", [1, 30])
+def test_what_a_node_takes_back_was_never_final(finality: int, n_at_once: int) -> None:
+    """Whether the log grows by a block at a time, or the block is read when many others stand on it already: a month may be frozen after any step."""
+    world, log = World(3), MemoryLog()
+    hidden = to_checksum(address(31))
+    with Served(world) as served, connector(log, served, finality=finality) as evm:
+        world.mine([Spend(POOL[0], address(32), 1)])
+        to_tip(evm)
+        without_calls_once(served, "0x2")
+        world.mine([Spend(POOL[0], address(901), 70, calls=[(address(901), address(31), 70)])])
+        for _ in range(n_at_once - 1):
+            world.mine()
+        for _ in range(40):
+            for _ in range(2):
+                with contextlib.suppress(AnswerChanged):
+                    evm.step()
+                confirmations = len(main_chain(log)) - 1
+                if confirmations >= finality:
+                    assert told_to(log, 2) == [hidden], f"at {confirmations} confirmations"
+            if n_at_once == 1:
+                world.mine()
+        assert len(main_chain(log)) >= 30
+
+
 def test_a_node_that_never_says_the_same_stops_the_connector() -> None:
     world, log = World(3), MemoryLog()
     with Served(world) as served, connector(log, served) as evm:
@@ -208,9 +257,16 @@ def test_a_node_that_never_says_the_same_stops_the_connector() -> None:
             return found
 
         served.between = between
+        changed = 0
         with pytest.raises(SourceError, match="something else of block 1") as raised:
-            to_tip(evm)
+            for _ in range(1000):
+                try:
+                    evm.step()
+                except AnswerChanged:
+                    changed += 1
         assert not raised.value.is_retryable
+        assert changed == 3
+        assert main_chain(log) == {}
 
 
 def test_balances_are_told_at_the_beginning_and_at_each_months_end() -> None:

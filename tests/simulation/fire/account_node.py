@@ -18,7 +18,7 @@ from connectors.evm.errors import NodeUnreachable
 from connectors.evm.rpc import NodeConnection
 
 from ..evm_blocks import Answers, Block, NodeFault
-from .account_chain import GWEI, OWN, TOKEN, AccountBlock, AccountChain
+from .account_chain import GWEI, OWN, PAYERS, TOKEN, AccountBlock, AccountChain
 from .dice import Dice
 
 REMEMBERED_STATES = 4
@@ -190,16 +190,20 @@ class TroubledAccountNode(NodeConnection):
         return self._view.by_hash(params[0]) if method in _changes else None
 
 
+_TOLD = {*OWN, *PAYERS.values()}
+"""Whose transactions a report tells: the pool's, and those of payers."""
+
+
 def _without_calls(frames: list[Any]) -> list[Any]:
-    """`trace_block` without what the pool's own transactions called."""
-    own = {frame["transactionHash"] for frame in frames if not frame["traceAddress"] and frame["action"]["from"] in OWN}
+    """`trace_block` without what the transactions that a report tells called."""
+    own = {frame["transactionHash"] for frame in frames if not frame["traceAddress"] and frame["action"]["from"] in _TOLD}
     return [frame for frame in frames if not frame["traceAddress"] or frame["transactionHash"] not in own]
 
 
 def _without_subcalls(trees: list[Any]) -> list[Any]:
     """`debug_traceBlockByHash` without them."""
     for tree in trees:
-        if tree["result"]["from"] in OWN:
+        if tree["result"]["from"] in _TOLD:
             tree["result"].pop("calls", None)
     return trees
 
