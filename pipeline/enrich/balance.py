@@ -191,6 +191,6 @@ def _shares(parties: list[tuple[str, str, str, int, int]]) -> list[int]:
     for _, group in groupby(parties, key=lambda party: party[:3]):
         members = list(group)
         fee, total = members[0][4], sum(value for *_, value, _ in members)
-        floors = [fee * value // total for *_, value, _ in members]
+        floors = [fee * value // total if total else 0 for *_, value, _ in members]  # coins of 0 are lawful
         shares += [floors[0] + fee - sum(floors), *floors[1:]]
     return shares

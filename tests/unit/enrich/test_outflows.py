@@ -92,6 +92,25 @@ def test_mixed_inputs_block_and_the_fee_is_shared_with_the_rest_to_the_largest()
     assert enriched.outflows.filter(pl.col("class") == "fee")["amount"].to_list() == [10]
 
 
+@pytest.mark.parametrize(("values", "shares"), [((0, 0), (0, 0)), ((0, 5), (0, 2))])
+def test_coins_of_nothing_bear_nothing_of_a_fee(values: tuple[int, int], shares: tuple[int, int]):
+    """Anybody may send a wallet an output of 0; two wallets' alone may be spent together."""
+    world = a_pool().block("10-02 10:00")
+    world.add("pool_wallets", chain="bitcoin", wallet="reserve")
+    world.transaction(
+        "came", [(f"{wallet}/1", value) for wallet, value in zip(("pool", "reserve"), values, strict=True)], spends=0, strangers=9
+    )
+    world.transaction("t", [("addr-a", sum(values) - shares[1])], fee=shares[1], spends=0)
+    for vout, (wallet, value) in enumerate(zip(("pool", "reserve"), values, strict=True)):
+        world.add("inputs", chain="bitcoin", block_hash="block1", txid="t", spent_txid="came", spent_vout=vout, value=value, address=f"{wallet}/1", wallet=wallet, asset="BTC")  # fmt: skip
+    enriched = world.enrich()
+    assert enriched.balances.select("wallet", "fee", "closing", "unspent").rows() == [
+        ("pool", shares[0], 0, 0),
+        ("reserve", shares[1], 0, 0),
+    ]
+    assert classes_of(enriched, "t") == {-1: "fee", 0: "payout"}
+
+
 def test_wallets_balance_by_height_not_by_date():
     world = a_pool()
     world.block("10-31 23:50").transaction("c1", [("pool/1", 100)], coinbase=True)
