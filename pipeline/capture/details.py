@@ -13,13 +13,16 @@ from typing import Final
 from pipeline.model.message import Instant, joined, message
 from pipeline.texts import N_
 
-GONE: Final = N_("{table} row {row_id} is gone: {why}; find out who deleted it")
+GONE: Final = N_("{table} row {row_id} is gone: {why}; find out who deleted it, then accept that it counts as it was, or refuse it")
 AHEAD: Final = N_(
     "{table} row {row_id} is dated {at}, {minutes} minutes after it was seen: where the database keeps local time, have the statement name its zone; else accept it"
 )
 IMMATURE_BLOCK: Final = N_("earnings row {row_id}: {amount} base units for {account}, whose block {height} is not mature")
 IMMATURE_CONFIRMATIONS: Final = N_(
     "transactions row {row_id}: {amount} base units for {account}, whose block has {confirmations} of {needed} confirmations"
+)
+BLOCK_GONE: Final = N_(
+    "transactions row {row_id}: {amount} base units for {account}, whose block is gone with {confirmations} of {needed} confirmations: accept it as a credit, or refuse it"
 )
 NOT_FINAL: Final = N_("allocations row {row_id}: {amount} base units for {account} are not final")
 STILL: Final = N_("earnings of {account} on {day}: {amount} base units, still {states}")
@@ -41,7 +44,7 @@ PAYMENT_OUTCOME: Final = N_(
 )
 NO_TRANSACTION_ID: Final = N_("payments row {row_id}: {text} is no transaction id: say under which it was paid, or that it was not")
 PAYOUT_GONE: Final = N_(
-    "payouts row {row_id} with transaction {txid} is gone before its 60 days: it counts as it was; find out who deleted it, then accept this"
+    "payouts row {row_id} with transaction {txid} is gone before its 60 days: it counts as it was; find out who deleted it, then accept this, or refuse it"
 )
 OF_A_CATEGORY: Final = N_(
     "{table} row {row_id}: {amount} base units, a {kind} of the category {category}: accept it as an earning, or refuse it"
@@ -120,7 +123,7 @@ _REGISTRY: Final = (
 """What is wrong with a cell of a registry's row (`pipeline.validate`)."""
 _MOVES: Final = (MOVED_ACCOUNT, MOVED_ASSET, MOVED_MONTH)
 _ALL: Final = (
-    GONE, AHEAD, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
+    GONE, AHEAD, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, BLOCK_GONE, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
     PAYOUT_NOT_SENT, PAYMENT_OUTCOME, NO_TRANSACTION_ID, PAYOUT_GONE, OF_A_CATEGORY, OF_A_TYPE, OF_A_WAY, OF_NO_BLOCK, OTHER_CHANGE, PAYOUT_COST,
     FEES_WITHOUT_CREDIT, FEE_BEFORE_CREDIT, UNREADABLE_WITH_FEES, FEES_DIFFER, RATE_DIFFERS, COMMISSION_DIFFERS, SUMS_DIFFER, CHANGES_DIFFER, TAKEN_OFF, PAID_WITHOUT_RESET,
     RESTATED, CONTRADICTED, CONTRADICTS_REGISTRY, REGISTRY_ROW, UNDATED, NO_AMOUNT, UNREADABLE_ROWS,

@@ -143,7 +143,8 @@ class SourceFollower:
                 state.take(event)
         if state.registry is not None:
             events += state.registry.write()
-        done = state.completion()
+        # A source that is read in several looks is complete only once the last of them has found nothing more.
+        done = state.completion() if look.is_last else []
         if done:
             events += self._append(done)
             for event in done:

@@ -28,6 +28,7 @@ from .rows import AllocationRow, LedgerRow, PaymentRow
 
 BATCH_ROWS = 5_000
 GONE = "the source's rows no longer give this allocation"
+GONE_PAYMENT = "the source's rows no longer give this payment"
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,9 @@ class Held:
         for row_id in touched:
             found = projection.allocations.get(row_id) or projection.payments.get(row_id)
             held = self.rows.get(row_id)
-            if found is None and held is not None and held.is_ours and isinstance(held.row, AllocationRow) and held.row.amount:
-                found = replace(held.row, amount=0, commission=None, commission_asset=None, currency=None, cause=GONE)
+            is_gone = found is None and held is not None and held.is_ours and held.row.amount > 0
+            if is_gone and held is not None:
+                found = _emptied(held.row)
             # Where a person imported something else since, the source has nothing to say until its row changes again.
             if found is None or (held is not None and any(_same(known, found) for known in (held.row, held.ours) if known is not None)):
                 continue
@@ -127,7 +129,7 @@ class Held:
                     if decided is None:
                         waiting[question.item] = question
                     continue
-            cause = found.cause if isinstance(found, AllocationRow) else ""
+            cause = found.cause if isinstance(found, AllocationRow) else GONE_PAYMENT if is_gone else ""
             fresh.setdefault((_event_of(found), cause), []).append((row_id, held.version + 1 if held else 1, found))
         looked_at = set(touched)
         self._waiting = {name: item for name, item in self._waiting.items() if _subject(name) not in looked_at} | waiting
@@ -187,6 +189,13 @@ def _allocation(rows: AllocationColumns, index: int) -> AllocationRow:
         commission=None if commission is None else int(commission), commission_asset=rows.commission_asset[index],
         currency=None if currency is None else (currency, rows.commission_currency_amount[index] or ""),
     )  # fmt: skip
+
+
+def _emptied(row: LedgerRow) -> LedgerRow:
+    """What becomes of a row that the source had and no longer gives: a payment taken back, an allocation that was none. Nothing is deleted."""
+    if isinstance(row, AllocationRow):
+        return replace(row, amount=0, commission=None, commission_asset=None, currency=None, cause=GONE)
+    return replace(row, amount=0)
 
 
 def _same(held: LedgerRow, found: LedgerRow) -> bool:

@@ -20,7 +20,7 @@ from ..outputs import Credit, Item, Output, Paid, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, txid, units, vanished
+from .values import instant, is_refused, outcome, txid, units, vanished
 
 _REWARD = re.compile(r"Reward (?:for [0-9.,]+ shares )?for block ([0-9]+)")
 _RESET = "Balance reset after payment"
@@ -68,10 +68,12 @@ class MiningcoreReading:
                 yield from self._sums(rows[0])
 
     def _block(self, height: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterator[Output]:
-        """The credits of one block. A row that vanished counts as it was: Miningcore deletes none."""
+        """The credits of one block. A row that vanished counts as it was, unless a person refused it: Miningcore deletes none."""
         credits, fee = [], Fraction(0)
         for row in rows:
             yield from vanished(row, "Miningcore never deletes a credit", lookup)
+            if is_refused(row, lookup):
+                continue
             amount = units(row.content.get("amount"), self.decimals)
             if row.content.get("address") in self.recipients:
                 fee += amount
@@ -94,6 +96,8 @@ class MiningcoreReading:
 
     def _payment(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
         yield from vanished(row, "Miningcore never deletes a payment", lookup)
+        if is_refused(row, lookup):
+            return
         at, found = instant(row.content.get("created")), txid(row.content.get("transactionconfirmationdata"))
         name = f"payment:{row.row_id}"
         if found is None:

@@ -22,7 +22,7 @@ from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import against_table, instant, outcome, txid, units, vanished
+from .values import against_table, instant, is_refused, outcome, txid, units, vanished
 
 _GROSS = ("Credit", "Bonus")
 _TAKEN = ("Fee", "Donation")
@@ -66,7 +66,8 @@ class MposReading:
         kind, _, rest = group.partition(":")
         for row in rows:
             yield from vanished(row, "MPOS never deletes a transaction", lookup)
-        match kind:
+        rows = [row for row in rows if not is_refused(row, lookup)]
+        match kind if rows else "":
             case "block":
                 yield from self._of_block(rest.partition(":")[0], rows, lookup)
             case "pps":
@@ -97,11 +98,15 @@ class MposReading:
         if confirmations < 0:
             cause = f"block {block.content.get('height') if block else block_id} became an orphan"
             yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=cause)
-        elif confirmations < self.confirmations and not (block is not None and block.is_gone):
-            detail = details.IMMATURE_CONFIRMATIONS.format(
+        elif confirmations < self.confirmations and (decided := lookup.decision(f"block:{first.row_id}")) is None:
+            is_gone = block is not None and block.is_gone
+            detail = (details.BLOCK_GONE if is_gone else details.IMMATURE_CONFIRMATIONS).format(
                 row_id=first.row_id, amount=shown(total - taken), account=account, confirmations=confirmations, needed=self.confirmations
             )
-            yield Item(f"immature:{first.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
+            code, kind = (IssueCode.SOURCE_UNEXPLAINED, "block") if is_gone else (IssueCode.SOURCE_UNCERTAIN, "immature")
+            yield Item(f"{kind}:{first.row_id}", code, day_of(at), detail)
+        elif confirmations < self.confirmations and decided is not None and decided.outcome != "accept":
+            yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=f"refused by {decided.by}: {decided.reason}")
         else:
             yield Credit(allocation_id, account, self.asset, at, total - taken, taken)
             yield from self._compared(first, account, at, total, [row for row in rows if row not in gross])

@@ -22,7 +22,7 @@ from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import EPOCH, instant, outcome, txid, units, vanished
+from .values import EPOCH, instant, is_refused, outcome, txid, units, vanished
 
 AHEAD_US = 15 * 60 * 1_000_000
 """How far a database's clock may be ahead of ours."""
@@ -51,6 +51,8 @@ class TableReading:
     def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
         row = rows[0]
         yield from vanished(row, "it counts as it was seen last", lookup)
+        if is_refused(row, lookup):
+            return
         yield from self._ahead(row, lookup)
         yield from self._allocation(row) if row.table == "allocations" else self._payment(row, lookup)
 

@@ -19,7 +19,7 @@ from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import against_table, instant, outcome, txid, units, unix_instant, vanished
+from .values import against_table, instant, is_refused, outcome, txid, units, unix_instant, vanished
 
 DAY_US = 86_400_000_000
 
@@ -84,6 +84,8 @@ class LuxorReading(Upstream):
         amount, account = units(content.get("currency_amount"), self.decimals), content.get("subaccount_name") or ""
         kind, category = content.get("transaction_type"), content.get("transaction_category") or ""
         yield from vanished(row, "it counts as it was seen last", lookup)
+        if is_refused(row, lookup):
+            return
         if category in self.passed:
             return
         if kind == "credit" and category in self.revenue:
@@ -117,6 +119,8 @@ class F2PoolReading(Upstream):
         content, created = row.content, unix_instant(row.content.get("created_at"))
         amount, account, kind = units(content.get("changed_balance"), self.decimals), content.get("user") or "", content.get("type") or ""
         yield from vanished(row, "it counts as it was seen last", lookup)
+        if is_refused(row, lookup):
+            return
         if kind.startswith("revenue"):
             told = {"mined": "mining_mining_date", "settled": "mining_settle_date", "created": "created_at"}[self.day]
             gross = fee = Fraction(0)
@@ -152,7 +156,9 @@ class SbiReading(Upstream):
     def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
         for row in rows:
             yield from vanished(row, "it counts as it was seen last", lookup)
-        return (yield from self._day(rows) if group.startswith("day:") else self._payout(rows[0], lookup))
+        rows = [row for row in rows if not is_refused(row, lookup)]
+        if rows:
+            yield from self._day(rows) if group.startswith("day:") else self._payout(rows[0], lookup)
 
     def _day(self, rows: Sequence[SeenRow]) -> Iterator[Output]:
         """Commission of the day: what was taken off both, and what is the pool's."""
@@ -199,6 +205,8 @@ class BraiinsReading(Upstream):
         row = rows[0]
         content = row.content
         yield from vanished(row, "it counts as it was seen last", lookup)
+        if is_refused(row, lookup):
+            return
         if row.table == "rewards":
             yield self.credit(row, self.account, unix_instant(content.get("date")), units(content.get("total_reward"), self.decimals), None)
             return
@@ -221,6 +229,8 @@ class OceanReading(Upstream):
         content, text, user = row.content, row.content.get("ts") or "", row.content.get("user") or ""
         at = unix_instant(text) if text.replace(".", "").isdigit() else instant(text)
         yield from vanished(row, "its block may be an orphan: it counts as it was seen last", lookup)
+        if is_refused(row, lookup):
+            return
         if row.table == "earnings":
             fee = units(content.get("fees_collected_satoshis") or "0", 0)
             net = units(content.get("satoshis_net_earned"), 0)

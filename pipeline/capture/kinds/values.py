@@ -76,11 +76,17 @@ def txid(text: str | None) -> str | None:
 
 
 def vanished(row: SeenRow, why: str, lookup: Lookup) -> Iterator[Item]:
-    """An item for a row that is gone though its software deletes none, until a person accepts it."""
+    """An item for a row that is gone though its software deletes none, until a person accepts it, or refuses it (`is_refused`)."""
     name = f"gone:{row.table}:{row.row_id}"
     if row.is_gone and lookup.decision(name) is None:
         detail = details.GONE.format(table=row.table, row_id=row.row_id, why=why)
         yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
+
+
+def is_refused(row: SeenRow, lookup: Lookup) -> bool:
+    """Whether a person refused a row that is gone: then it counts no more."""
+    decided = lookup.decision(f"gone:{row.table}:{row.row_id}") if row.is_gone else None
+    return decided is not None and decided.outcome == "refuse"
 
 
 def outcome(name: str, lookup: Lookup, *, is_off_chain: bool = False) -> tuple[bool, str | None]:

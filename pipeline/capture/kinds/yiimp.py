@@ -18,7 +18,7 @@ from ..outputs import Credit, Item, Output, Paid, day_of, shown
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import outcome, txid, units, unix_instant
+from .values import is_refused, outcome, txid, units, unix_instant
 
 PAYOUTS_KEPT_S = 60 * 86_400
 """yiimp deletes payouts that are older."""
@@ -102,6 +102,8 @@ class YiimpReading:
         elif row.is_gone and row.changed_at - at < PAYOUTS_KEPT_S * 1_000_000 and lookup.decision(f"gone:payouts:{row.row_id}") is None:
             detail = details.PAYOUT_GONE.format(row_id=row.row_id, txid=found)
             yield Item(f"gone:payouts:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
+        elif is_refused(row, lookup):
+            return
         yield Paid(f"{self.prefix}payout:{row.row_id}", address, self.asset, address, amount, found, at)
 
     def _sums(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:

@@ -32,7 +32,7 @@ def test_details_are_said_in_russian_and_kazakh_with_the_words_within() -> None:
     gone = details.GONE.format(table="payments", row_id="17", why="Miningcore never deletes a payment")
     assert (
         texts("ru").tell(as_message(gone))
-        == "payments, строка 17: исчезла, а Miningcore никогда не удаляет выплат; выясните, кто её удалил"
+        == "payments, строка 17: исчезла, а Miningcore никогда не удаляет выплат; выясните, кто её удалил, затем примите её такой, какой она была, или отклоните"
     )
     restated = details.RESTATED.format(row_id="A1", moves="account from a to b, month from 2026-09 to 2026-10")
     assert "счёт: было a, стало b, месяц: было 2026-09, стало 2026-10" in texts("ru").tell(as_message(restated))

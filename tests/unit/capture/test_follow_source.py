@@ -33,13 +33,14 @@ class Books:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Content]] = {"allocations": {}, "payments": {}}
         self.is_down = False
+        self.is_last = True
         self.before_look = lambda: None
 
     def look(self, known: Known, now_us: int) -> Look:
         self.before_look()
         if self.is_down:
             raise SourceError("out of reach", is_retryable=True)
-        return Look(now_us, {name: TableLook(dict(rows)) for name, rows in self.tables.items()})
+        return Look(now_us, {name: TableLook(dict(rows)) for name, rows in self.tables.items()}, is_last=self.is_last)
 
     def close(self) -> None: ...
 
@@ -110,6 +111,48 @@ def test_a_restatement_is_a_version_with_its_cause() -> None:
     bench.step()
     (event,) = (event for event in bench.events(Allocations) if event.rows.version == [2])  # type: ignore[union-attr]
     assert (event.rows.amount, event.cause, event.source) == (["0"], "reversed by hand", "source:books")  # type: ignore[union-attr]
+
+
+def test_a_source_read_in_several_looks_is_complete_only_after_the_last() -> None:
+    bench = Bench()
+    bench.now = BEGIN + 40 * 86_400_000_000
+    bench.books.is_last = False
+    bench.allocate("x")
+    bench.step()
+    bench.restart()
+    bench.allocate("y")
+    bench.step()
+    assert not bench.events(Complete)
+    bench.books.is_last = True
+    bench.allocate("z")
+    bench.step()
+    assert [event.through for event in bench.events(Complete)] == ["2026-10-31"]  # type: ignore[union-attr]
+    kinds = [type(event) for event in bench.events(Allocations, Complete)]
+    assert kinds[-1] is Complete and len(kinds) == 4
+
+
+def test_a_payment_taken_back_is_restated_to_nothing_and_comes_again() -> None:
+    """It stayed as it was, and nothing on a chain contradicts an off-chain payer's."""
+    bench = Bench()
+    paid: dict[str, str | None] = {
+        "account": "a", "asset": "BTC", "address": "addr", "amount": "0.1", "paid_at": "2026-10-06", "txid": TXID,
+    }  # fmt: skip
+    bench.books.tables["payments"]["p"] = paid
+    bench.step()
+    assert [(row.version, row.row.amount) for row in bench.held.rows.values()] == [(1, 10_000_000)]
+    for change, version, amount in (({"state": "void"}, 2, 0), ({}, 3, 10_000_000), ({"txid": None}, 4, 0)):
+        bench.books.tables["payments"]["p"] = paid | change
+        bench.step()
+        assert [(row.version, row.row.amount) for row in bench.held.rows.values()] == [(version, amount)]
+    assert list(bench.held.open_items()) == ["payment:p"]
+    assert {event.cause for event in bench.events(Payments) if event.rows.amount == ["0"]} == {  # type: ignore[union-attr]
+        "the source's rows no longer give this payment"
+    }
+    bench.decide("payment:p", "not-paid")
+    bench.step()
+    bench.restart()
+    assert bench.step() == 0 and not bench.held.open_items()
+    assert [row.row.amount for row in bench.held.rows.values()] == [0]
 
 
 @pytest.mark.parametrize("change", [{"account": "b"}, {"allocated_at": "2026-11-05T10:00:00+00:00"}])

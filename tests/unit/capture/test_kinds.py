@@ -89,6 +89,17 @@ class TestMiningcore:
         books.put({("sums", "a"): None})
         assert books.items == {}
 
+    def test_a_credit_that_is_gone_and_refused_counts_no_more_and_takes_no_part_of_the_commission(self) -> None:
+        books = Source(MININGCORE)
+        rows = {
+            ("balance_changes", "1"): change("fee", "0.02", "Reward for block 7"), ("balance_changes", "2"): change("a", "0.49", "Reward for 5 shares for block 7"),
+            ("balance_changes", "3"): change("b", "0.49", "Reward for 5 shares for block 7"),
+        }  # fmt: skip
+        books.put(rows)
+        books.put({("balance_changes", "3"): None})
+        books.decide("gone:balance_changes:3", "refuse")
+        assert books.amounts == {"mc:btc1:2": 49_000_000}
+
     def test_several_transaction_ids_in_one_payment_are_uncertain(self) -> None:
         books = Source(MININGCORE)
         joined: dict[str, str | None] = {"address": "a", "amount": "0", "transactionconfirmationdata": f"{TXID},{TXID}", "created": AT}
@@ -153,6 +164,20 @@ class TestMpos:
         books.put(self.block("-1"))
         row = books.projection.allocations["mpos:btc:1"]
         assert (row.amount, row.cause) == (0, "block 700 became an orphan")
+
+    def test_a_block_deleted_before_it_was_final_waits_for_a_person(self) -> None:
+        for outcome, amount in (("accept", 100_000_000), ("refuse", 0)):
+            books = Source(MPOS)
+            books.put({**self.ACCOUNT, **self.block("3"), ("transactions", "1"): mpos("Credit", "1.0")})
+            books.put({("blocks", "4"): None})
+            assert (books.items, books.amounts) == ({"block:1": "source-unexplained"}, {})
+            assert "whose block is gone with 3 of 120 confirmations" in books.projection.items["block:1"].detail
+            books.decide("block:1", outcome)
+            assert (books.items, books.amounts) == ({}, {"mpos:btc:1": amount})
+        books = Source(MPOS)
+        books.put({**self.ACCOUNT, **self.block("120"), ("transactions", "1"): mpos("Credit", "1.0")})
+        books.put({("blocks", "4"): None})
+        assert (books.items, books.amounts) == ({}, {"mpos:btc:1": 100_000_000}), "it was final"
 
     def test_what_a_payout_cost_is_set_off_so_that_nothing_stays_owed(self) -> None:
         rows = {
@@ -357,6 +382,20 @@ class TestTable:
         assert books.items == {"payment:2": "source-uncertain"}
         books.decide("payment:2", "paid", TXID.upper())
         assert books.projection.payments["books:payment:2"].txid == TXID and books.items == {}
+
+    def test_a_row_that_is_gone_counts_as_it_was_until_a_person_refuses_it(self) -> None:
+        paid: dict[str, str | None] = {"account": "a", "asset": "BTC", "address": "w", "amount": "0.5", "paid_at": AT, "txid": TXID}
+        rows = {("allocations", "x"): self.ROW, ("payments", "p"): paid, ("payments", "q"): paid}
+        books = Source(TABLE)
+        books.put(rows)
+        books.put(dict.fromkeys(rows))
+        assert set(books.items.values()) == {"source-unexplained"} and books.amounts == {"books:x": 50_000_000}
+        books.decide("gone:payments:q", "accept")
+        for name in ("gone:allocations:x", "gone:payments:p"):
+            books.decide(name, "refuse")
+        assert (books.items, books.amounts, list(books.projection.payments)) == ({}, {}, ["books:payment:q"])
+        books.put(rows)
+        assert books.amounts == {"books:x": 50_000_000} and len(books.projection.payments) == 2, "it is there again"
 
     def test_what_is_older_than_the_source_s_first_day_is_passed_over(self) -> None:
         books = Source(TABLE, since_us=1_791_000_000_000_000)
