@@ -20,8 +20,11 @@ from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
 
+from .unread_wallets import unread_wallets
+
 if TYPE_CHECKING:
     from pipeline.settings import Settings
+    from pipeline.store import Store
 
     from .decisions import PoolDecisions
     from .months import PoolMonths
@@ -87,7 +90,7 @@ class ClosingMonths:
         return Month(today.year, today.month).previous
 
     def unmet(self, month: Month) -> list[str]:
-        """The conditions of rule 8.1 that do not hold, as text; computed again only when the log has grown."""
+        """The conditions of rule 8.1 that do not hold, and wallets that no chain was read for yet, as text; computed again only when the log has grown."""
         end = self._log.end()
         held = self._unmet.get(str(month))
         if held is None or held[0] != end:
@@ -97,7 +100,9 @@ class ClosingMonths:
                 if self._records and self._decisions.record_settings_waivers(self._months, store, month):
                     self._stores.fill(store)
                 _, assessed = self._months.assess(store, month)
-            held = end, [message("{name}: {detail}", name=condition.name, detail=condition.detail) for condition in assessed.unmet]
+                unread = self._unread_wallets(store)
+            conditions = [message("{name}: {detail}", name=condition.name, detail=condition.detail) for condition in assessed.unmet]
+            held = end, [*conditions, *unread]
             self._unmet[str(month)] = held
         return held[1]
 
@@ -107,11 +112,17 @@ class ClosingMonths:
 
         with self._stores.current() as store:
             state, assessed = self._months.assess(store, month, is_whole=True)
+            unread = self._unread_wallets(store)
         strange = [
             message("{place} is not authentic and counts for nothing: {fault}", place=place, fault=fault)
             for place, fault in self._diary.faults[:SHOWN_FAULTS]
         ]
-        return strange + review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
+        return strange + unread + review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
+
+    def _unread_wallets(self, store: Store) -> list[str]:
+        from pipeline.store.queries import watched_wallets
+
+        return unread_wallets(self._settings, watched_wallets(store.connection))
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; does nothing if it has one. Raises MonthError."""

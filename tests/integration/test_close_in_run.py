@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.app.app import App
 from pipeline.app.closer import closer_file, sole_closer
+from pipeline.closing.steps import Act
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import FencedError
@@ -114,3 +115,25 @@ def test_the_frozen_event_of_the_run_is_one(settings: Settings) -> None:
             app.desk.look()
         records = app.log.read({}, topics=["months"])
         assert [event.version for record in records if isinstance(event := decode(record.value), Frozen)] == [1]
+
+
+def test_a_month_waits_for_a_wallet_that_the_chain_was_not_searched_for_yet(settings: Settings) -> None:
+    """Closed before, it would lack what the wallet paid; frozen before, it is not filed without a person."""
+    ((chain, ours),) = settings.chains.items()
+    first, *others = ours.wallets
+    added = first.model_copy(update={"addresses": (*first.addresses, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")})
+    more = settings.model_copy(update={"chains": {chain: ours.model_copy(update={"wallets": (added, *others)})}})
+    said = f"{chain} was not searched yet for 1 address(es) or descriptor(s) of wallet {first.name}, which the settings name"
+    with App(more, lambda: NOW) as app:
+        status = next(one for one in app.desk.look() if one.month == OCTOBER)
+        assert len(status.unmet) == 1 and said in status.unmet[0]
+        assert not app.months.frozen(OCTOBER)
+    with App(settings, lambda: NOW) as app, app.stores.current() as store:
+        app.months.freeze(store, OCTOBER, by="schedule", reason="")
+    with App(more, lambda: NOW) as app:
+        status = next(one for one in app.desk.look() if one.month == OCTOBER)
+        assert said in status.step.why and status.step.act is Act.PERSON
+        assert not list(settings.var.glob("outbox/*"))
+    with App(settings, lambda: NOW) as app:
+        app.desk.look()
+        assert list(settings.var.glob("outbox/2026-10-v1-*"))
