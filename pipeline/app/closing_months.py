@@ -20,6 +20,7 @@ from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
 
+from .beyond_log import told_beyond_log
 from .unread_wallets import unread_wallets
 
 if TYPE_CHECKING:
@@ -123,6 +124,10 @@ class ClosingMonths:
         from pipeline.store.queries import watched_wallets
 
         return unread_wallets(self._settings, watched_wallets(store.connection))
+
+    def beyond_log(self, month: Month) -> str:
+        """Why nothing may be done with the month, in words: its bundles show what the log does not have; "" where it has all."""
+        return told_beyond_log(self._settings.months_path, self._diary, month)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; does nothing if it has one. Raises MonthError."""

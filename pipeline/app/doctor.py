@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError
-from pipeline.model.message import Amount, joined, message, text_of
-from pipeline.model.system_words import system_words
+from pipeline.model.message import Amount, joined, message
+from pipeline.model.system_words import system_words, trouble_text
 from pipeline.signing.certificate import days_left, key_fault
 from pipeline.store.queries import streams
 
@@ -59,7 +59,7 @@ def examine(app: App) -> list[Finding]:
         try:
             found += check(app)
         except (EsepError, OSError) as error:
-            found.append(Finding(name, "ill", text_of(error)))
+            found.append(Finding(name, "ill", trouble_text(error)))
     return found
 
 
@@ -85,7 +85,7 @@ def _nodes(app: App) -> Iterator[Finding]:
                 )
             except (EsepError, OSError) as error:
                 yield Finding(
-                    label, "ill", text_of(error), message("start it, or correct [chains.{name}] rpc_url and its login", name=name)
+                    label, "ill", trouble_text(error), message("start it, or correct [chains.{name}] rpc_url and its login", name=name)
                 )
                 continue
             yield _node(app, name, node, label)

@@ -38,6 +38,7 @@ from pipeline.store.queries import (
     wallet_signatures,
 )
 
+from .beyond_log import told_beyond_log
 from .held import HeldEnrichments
 from .month_facts import carrying, facts_beside, out_of_order, taken_for_mistyped
 from .stores import Progress, Stores, no_progress
@@ -219,6 +220,8 @@ class PoolMonths:
         from .filters import add_wanted_filters
         from .headers import add_wanted_headers
 
+        if told := told_beyond_log(self._settings.months_path, self._diary, month):
+            raise MonthError(told)
         versions = self.frozen(month)
         if versions and is_first:
             return FreezeOutcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
@@ -306,7 +309,7 @@ class PoolMonths:
         """
         from pipeline.assess.month import assess_month
         from pipeline.freeze.bundle import Content, Version, put_in_place
-        from pipeline.freeze.freeze import transactions_to_prove
+        from pipeline.freeze.freeze import restore_manifest, transactions_to_prove
         from pipeline.freeze.replay import replay_month
         from pipeline.store.evidence import read_evidence
         from pipeline.store.facts import write_enriched
@@ -338,6 +341,7 @@ class PoolMonths:
             )
             target = keep or (place if replay.is_same and not place.exists() else None)
             if target is not None:
+                restore_manifest(built, event)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 put_in_place(built, target)
                 replay = dataclasses.replace(replay, bundle=dataclasses.replace(replay.bundle, folder=target))

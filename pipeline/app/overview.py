@@ -26,6 +26,7 @@ from pipeline.store import Store
 from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
 
+from .beyond_log import told_beyond_log
 from .drafts import WATCHED_MONTHS
 from .kept import as_kept
 from .month_facts import gap_before, taken_for_mistyped
@@ -239,7 +240,8 @@ def month_view(app: App, store: Store, month: Month, assessed: Assessment | None
             look,
             now,
             changed if is_undecided else "",
-            "" if is_frozen else taken_for_mistyped(store, month, app.settings.closing.first_month),
+            told_beyond_log(app.settings.months_path, app.diary, month)
+            or ("" if is_frozen else taken_for_mistyped(store, month, app.settings.closing.first_month)),
         ),
     )
 
@@ -276,7 +278,7 @@ def outbox_of(app: App, life: Life) -> Path | None:
 
 
 def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str, unknown: str) -> list[Move]:
-    """Who acts next. Of an open month: a move for each condition that does not hold. `changed`: what a person must decide about. `unknown`: why it can't be the month that was meant."""
+    """Who acts next. Of an open month: a move for each condition that does not hold. `changed`: what a person must decide about. `unknown`: why it can't be the month that was meant, or the log is behind its bundles."""
     month = life.month
     if not life.frozen and now < month.end_at:
         return [Move("nobody", message("the month has not ended"), at=month.end_at)]

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from pipeline.model.errors import EsepError
 from pipeline.model.journal import Journal
-from pipeline.model.message import message, text_of
+from pipeline.model.message import message
+from pipeline.model.system_words import trouble_text
 
 KEPT = 100
 """Tasks that are remembered; the oldest finished ones are forgotten."""
@@ -110,7 +111,7 @@ class Tasks:
             task.result = work(Told(task))
             task.state = "done"
         except (EsepError, OSError) as error:
-            task.trouble, task.state = text_of(error), "failed"
+            task.trouble, task.state = trouble_text(error), "failed"
         except Exception as error:  # noqa: BLE001 - the outermost frame of the worker's thread: a defect must not stop the tasks after it
             _journal.exception("task-failed", task=task.title, error=type(error).__name__)
             task.trouble, task.state = (

@@ -56,7 +56,7 @@ def closing_conditions(
             message(
                 "{said}{more}",
                 said=said,
-                more="" if is_complete else message("; needed: {last} (esep import complete {last})", last=month.last),
+                more="" if is_complete else message("; needed: {last} (esep import complete {day})", last=month.last, day=str(month.last)),
             ),
             "ledger-complete",
         )

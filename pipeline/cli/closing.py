@@ -71,7 +71,7 @@ def close(
         for summary in found:
             print_summary(summary, config)
         if not found:
-            said = replace(move_of_step(status), what=status.trouble) if status.trouble else move_of_step(status)
+            said = replace(move_of_step(status), who="you", what=status.trouble) if status.trouble else move_of_step(status)
             say(
                 message(
                     "{month} is {state}{stopped}",

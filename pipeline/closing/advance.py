@@ -19,9 +19,10 @@ from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Answered, Sending, Signed, Submitting
 from pipeline.model.errors import FilingError, LogError, MonthError, SigningError
 from pipeline.model.journal import Journal
-from pipeline.model.message import joined, message, text_of
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.packed import pack, unpack
+from pipeline.model.system_words import trouble_text
 from pipeline.signing.signer import SIGNED_FILES, Signer
 
 from .calendar import Plan
@@ -54,6 +55,7 @@ class Months(Files, Protocol):
 
     def known(self, now: int) -> list[Month]: ...
     def unmet(self, month: Month) -> list[str]: ...
+    def beyond_log(self, month: Month) -> str: ...
     def review_reasons(self, month: Month, version: int) -> list[str]:
         """Why a frozen version is not filed without a person's name; empty when no approval is needed."""
         ...
@@ -114,13 +116,15 @@ class Closing:
             try:
                 found.append(self.foresee_month(month, now, may_freeze=not is_gap))
             except (SigningError, FilingError, MonthError, OSError) as error:
-                found.append(MonthStatus(month, life, Step(Act.WAIT, text_of(error)), text_of(error)))
+                found.append(MonthStatus(month, life, Step(Act.WAIT, trouble_text(error)), trouble_text(error)))
             is_gap = is_gap or not life.frozen
         return found
 
     def foresee_month(self, month: Month, now: int, *, may_freeze: bool = True, unmet: list[str] | None = None) -> MonthStatus:
         """One month with the step that is due, not taken. `unmet`: the conditions that do not hold, where the caller knows them."""
         life = self.diary.life(month)
+        if told := self._months.beyond_log(month):
+            return MonthStatus(month, life, Step(Act.PERSON if life.frozen else Act.FACTS, told))
         if unmet is None and not life.frozen and now >= month.end_at:
             unmet = self._unmet(month, may_freeze=may_freeze)
         step = next_step(life, self._plan, now, unmet=unmet, way=FilingWay(self._filing.target, self._filing.can_ask))
@@ -136,6 +140,8 @@ class Closing:
         for _ in range(MAX_STEPS):
             life = self.diary.life(month)
             try:
+                if told := self._months.beyond_log(month):
+                    return MonthStatus(month, life, Step(Act.PERSON if life.frozen else Act.FACTS, told))
                 if not life.frozen and unmet is None and now >= month.end_at:
                     unmet = self._unmet(month, may_freeze=may_freeze)
                 step = next_step(life, self._plan, now, unmet=unmet, way=FilingWay(self._filing.target, self._filing.can_ask))
@@ -148,7 +154,7 @@ class Closing:
                 continue
             except (SigningError, FilingError, MonthError, OSError) as error:
                 _journal.error("month-stopped", month=str(month), step=step.act.value, error=str(error))
-                return MonthStatus(month, life, step, text_of(error), tuple(unmet or ()))
+                return MonthStatus(month, life, step, trouble_text(error), tuple(unmet or ()))
         raise AssertionError(f"{month}: {MAX_STEPS} steps and no end: the last was {step}")
 
     def _unless_review_needed(self, life: Life, step: Step) -> Step:

@@ -7,10 +7,11 @@ Left out: doing it. `advance` does, and logs every step as an event.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pipeline.log.events.months import Answered, Drafted, Sending
-from pipeline.model.message import counted, joined, message
+from pipeline.model.message import Instant, counted, joined, message
 from pipeline.model.months import Month
 
 from .calendar import Plan, file_at, is_held_past_the_24th
@@ -54,6 +55,10 @@ class Step:
 
 OUTGOING = (Act.SIGN, Act.SUBMIT, Act.SEND)
 """The steps that file a version. None is taken while a draft of a further version is open."""
+
+
+CLOCK_DRIFT_S = 3600
+"""By how much the clock may be behind a freeze before a person is asked: what a clock that is put right, or another machine's, differs by."""
 
 
 @dataclass(frozen=True)
@@ -238,11 +243,16 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
             "",
             command,
         )
-    at = file_at(life.month, plan, life.frozen[version].at)
-    if version > 1 and life.submissions:
-        at = life.frozen[version].at + plan.hold_hours * 3600
-    elif approved and is_held_past_the_24th(life.month, plan, life.frozen[version].at):
-        at = life.frozen[version].at
+    frozen_at = life.frozen[version].at
+    at = file_at(life.month, plan, frozen_at)
+    if frozen_at > now + CLOCK_DRIFT_S:  # no hold can be counted from an instant that a wrong clock gave
+        if not approved:
+            return Step(Act.PERSON, _frozen_ahead(life, version), None, version, "", f"esep approve {life.month} --by NAME --reason TEXT")
+        at = file_at(life.month, plan, life.month.end_at)
+    elif version > 1 and life.submissions:
+        at = frozen_at + plan.hold_hours * 3600
+    elif approved and is_held_past_the_24th(life.month, plan, frozen_at):
+        at = frozen_at
     if now < at:
         return Step(Act.WAIT, message("the pool's day of filing has not come, or the version is held for review"), at, version)
     return Step(
@@ -251,6 +261,14 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
         None,
         version,
     )
+
+
+def _frozen_ahead(life: Life, version: int) -> str:
+    """That this machine's clock is behind the instant at which the version was frozen, so that its hold would last as long."""
+    return message(
+        "v{version} was frozen at {instant}, later than it is by this machine's clock: one of the two is wrong, and the hold for review can't be counted. Check the clock; if it is right, approve the version by name",
+        version=version, instant=Instant(f"{datetime.fromtimestamp(life.frozen[version].at, UTC):%Y-%m-%d %H:%M} UTC"),
+    )  # fmt: skip
 
 
 def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay, newest_version: int) -> Step:

@@ -8,6 +8,7 @@ interrupted freeze and is built again; an event without its bundle is finished f
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +23,12 @@ from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.log.events.months import Frozen
-from pipeline.model.errors import MonthError
+from pipeline.model.durable import write_atomically
+from pipeline.model.errors import MonthError, VerifyError
 from pipeline.model.folders import version_dir
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
+from pipeline.model.packed import pack, unpack
 from pipeline.model.rules import Rules
 from pipeline.verify.files import MANIFEST, digest_of, holds
 
@@ -74,6 +77,7 @@ def freeze_month(
         rules=version.rules.to_json(),
         header=version.header,
         manifest_digest=bundle.manifest_digest,
+        manifest_gzip=pack((bundle.folder / MANIFEST).read_bytes()),
         previous_digest=state.previous_digest,
         languages=list(version.languages),
         layout=version.layout,
@@ -136,7 +140,7 @@ def transactions_to_prove(enriched: Enriched, rules: Rules, facts: Facts) -> pl.
 def finish_freeze(months_dir: Path, event: Frozen) -> bool:
     """Put in place what a freeze had built that ended right after its event; whether it was there, whole, and the very one frozen.
 
-    Such a bundle is not to be made again: `month.duckdb` would have other bytes, and the manifest, which is signed, names them.
+    Such a bundle is not to be made again: `month.duckdb` would have other bytes than the manifest, which is signed, names.
     """
     final = version_dir(months_dir, Month.parse(event.month), event.version)
     built = building_dir(final)
@@ -147,6 +151,31 @@ def finish_freeze(months_dir: Path, event: Frozen) -> bool:
     if not all(holds(built, name, digest) for name, digest in files.items()):
         return False
     put_in_place(built, final)
+    return True
+
+
+def restore_manifest(built: Path, event: Frozen) -> bool:
+    """Give a bundle that was rebuilt from the log the manifest that was frozen, which is signed; whether it has it now.
+
+    It gets it where every file is the one that the manifest names, but for those that are never written alike twice (`not_reproducible`): other
+    versions of what writes them may give other bytes, and the rebuilt bundle keeps a manifest of its own. Raises VerifyError for bytes that are not those of the event's digest.
+    """
+    if event.manifest_gzip is None:
+        return False
+    try:
+        frozen = unpack(event.manifest_gzip)
+    except ValueError:
+        frozen = b""
+    if hashlib.sha256(frozen).hexdigest() != event.manifest_digest:
+        raise VerifyError(
+            message("{month} v{version}: the manifest in event {id} is not the one of its digest: run esep log check", month=event.month, version=event.version, id=repr(event.id))
+        )  # fmt: skip
+    told = msgspec.json.decode(frozen)
+    names = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()} - {MANIFEST}
+    free = set(told["not_reproducible"])
+    if names != set(told["files"]) or not all(holds(built, name, digest) for name, digest in told["files"].items() if name not in free):
+        return False
+    write_atomically(built / MANIFEST, frozen, mode=0o400)
     return True
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from .message import message
+from .message import message, text_of
 
 _SENTENCES: Final = {
     errno.ENOENT: message("No such file or directory"),
@@ -40,3 +40,11 @@ def system_words(error: OSError) -> str:
     """The system's sentence for the error, without the file's name; "" where it has none (an error that no system call raised)."""
     known = _SENTENCES.get(error.errno) if error.errno is not None else None
     return known if known is not None and known == error.strerror else error.strerror or ""
+
+
+def trouble_text(error: BaseException) -> str:
+    """As `text_of`; of the system's errors the file, where one is named, and the sentence."""
+    if not isinstance(error, OSError) or error.errno is None or not error.strerror:
+        return text_of(error)
+    said = system_words(error)
+    return said if error.filename is None else message("{path}: {strerror}", path=error.filename, strerror=said)

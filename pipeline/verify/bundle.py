@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 from cryptography import x509
 
+from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.bitcoin.wire import Header
@@ -149,14 +150,21 @@ def _check_files(bundle: OpenBundle) -> Finding:
     faults += [
         _changed(folder / name, name, digest)
         for name, digest in sorted(files.items())
-        if (folder / name).is_file() and digest_of(folder / name) != digest
+        if name not in NOT_REPRODUCIBLE and (folder / name).is_file() and digest_of(folder / name) != digest
     ]
-    unread = []
-    if "month.duckdb" in files:
+    other = [name for name in NOT_REPRODUCIBLE if name in files and (folder / name).is_file() and digest_of(folder / name) != files[name]]
+    unread, undecided = [], ""
+    if other:
+        undecided = message(
+            "{names} is not the one that was frozen: rebuilt from the log, which gives it other bytes, or changed. No check opens it: go by the files beside it",
+            names=", ".join(other),
+        )
+    elif "month.duckdb" in files:
         unread.append(message("month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it"))
     if (folder / "submissions").is_dir():
         unread.append(message("submissions: what was filed and answered, as the pool kept it"))
-    return Finding(faults, message("{count} plain files as the manifest says", count=len(files)), not_checked=joined("; ", unread))
+    proved = message("{count} plain files as the manifest says", count=len(files) - len(other))
+    return Finding(faults, proved, not_checked=joined("; ", unread), undecided=undecided)
 
 
 def _changed(path: Path, name: str, digest: str) -> str:

@@ -120,6 +120,12 @@ def test_the_month_is_signed_filed_once_told_and_still_verifies(
     shutil.rmtree(bundle)
     assert close(config, capsys)["2026-10"]["due"] == "done"
     assert (bundle / "manifest.json.p7s").is_file() and (bundle / "submissions" / entry.submission_id / "body").is_file()
+    capsys.readouterr()
+    esep("verify", bundle, "--json", "--test-network")
+    told = json.loads(capsys.readouterr().out)
+    assert told["faults"] == [] and any(
+        line.startswith("signatures: manifest.json: signed over these very bytes") for line in told["proved"]
+    )
     assert entry.times_sent == 1
 
 

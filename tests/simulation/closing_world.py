@@ -51,6 +51,9 @@ class Bundles:
     def unmet(self, month: Month) -> list[str]:
         return self.open_conditions.get(str(month), [])
 
+    def beyond_log(self, month: Month) -> str:
+        return ""
+
     def review_reasons(self, month: Month, version: int) -> list[str]:
         return self.unusual.get(str(month), [])
 

@@ -288,6 +288,12 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force, their edition among them (`model.Rules`)")]
     header: Annotated[dict[str, Text], Meta(description="the form's header: the pool's BIN, name, …")]
     manifest_digest: Hash
+    manifest_gzip: Annotated[
+        Packed | None,
+        Meta(
+            description="the exact bytes of `manifest.json`, which is what is signed: a bundle that is rebuilt gets them back; null: frozen before events had them"
+        ),
+    ] = None
     previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
     languages: Annotated[list[Language], Meta(max_length=100, description="that the form was printed in")] = msgspec.field(
         default_factory=lambda: ["kk"]

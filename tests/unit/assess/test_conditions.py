@@ -13,6 +13,7 @@ from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Payer, Rules
+from pipeline.texts import Language, texts
 
 MONTH = Month(2026, 10)
 RULES = Rules({"BTC": Asset("BTC", "bitcoin", 8)}, {"bitcoin": 6}, {})
@@ -53,6 +54,16 @@ def test_the_tip_s_median_time_is_at_the_month_s_end_or_after(mediantime: int, e
 @pytest.mark.parametrize("complete", [None, date(2026, 10, 30)])
 def test_the_ledger_is_complete_through_the_last_day(complete: date | None) -> None:
     assert unmet(complete=complete) == ["ledger complete"]
+
+
+@pytest.mark.parametrize("language", ["kk", "ru"])
+def test_the_command_that_declares_it_can_be_copied_in_any_language(language: Language) -> None:
+    made = closing_conditions(
+        facts(after=9, mediantime=MONTH.end_at), NO_ISSUES, [], MONTH, RULES, complete_through=None, has_registry=True
+    )
+    (ledger,) = [condition for condition in made if condition.name == "ledger complete"]
+    said = texts(language).tell(ledger.detail)
+    assert "31.10.2026 (esep import complete 2026-10-31)" in said, "people read the one day, the command takes the other"
 
 
 def test_a_registry_is_loaded() -> None:
