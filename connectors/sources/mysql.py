@@ -106,6 +106,11 @@ class MysqlConnection:
             found |= self.rows(table, columns, f"{columns[0]} IN ({', '.join(['%s'] * len(some))})", some)
         return found
 
+    def end(self) -> None:
+        """End the snapshot: while one is open, the pool can't change its tables' columns (a metadata lock), and what is updated is kept for it. Raises pymysql.Error, OSError."""
+        if self._connection is not None:
+            self._connection.rollback()
+
     def close(self) -> None:
         """Close it; the next `open` connects anew."""
         if self._connection is not None:
@@ -138,11 +143,13 @@ class _DatabaseSource:
                 if fault is not None:
                     raise fault
                 self._is_checked = True
-            return self._read(known, now_us)
+            found = self._read(known, now_us)
+            self._database.end()
+            return found
         except (pymysql.Error, OSError) as error:
             self.close()
             raise unreachable(self._database.address, error) from error
-        except SourceError:
+        except (SourceError, SettingsError):
             self.close()
             raise
 

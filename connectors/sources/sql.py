@@ -27,6 +27,8 @@ ROWS_A_LOOK = 50_000
 COUNTED_S = 3600
 ROW_ID = "row_id"
 IDS = {"allocations": "allocation_id", "payments": "payment_id"}
+NEEDED = {"allocations": ("account", "asset", "allocated_at", "amount"), "payments": ("account", "asset", "address", "amount", "paid_at")}
+"""What a statement must give, also after a column of the database was renamed: a row without its amount would be none."""
 AMOUNTS = ("amount", "commission_amount", "commission_currency_amount")
 TIMES = {"allocations": "allocated_at", "payments": "paid_at"}
 
@@ -103,6 +105,7 @@ class SqlSource:
         else:
             self._database.open()
             looks = self._looks(known)
+            self._database.end()
         for table, (look, is_whole) in looks.items():
             tables[table] = look
             is_last = is_last and is_whole
@@ -160,7 +163,7 @@ class SqlSource:
 
         A piece ends with all rows of its last cursor: what one transaction wrote has one time, however much it is, and the next piece begins above it.
         """
-        needed, cursor = (IDS[table], select.cursor), select.cursor
+        needed, cursor = (IDS[table], select.cursor, *NEEDED[table]), select.cursor
         above, values = ("TRUE", []) if low is None else (f"{cursor} > %s OR {cursor} IS NULL", [low])
         query = f"{_query(select.statement, above)} ORDER BY {cursor} IS NULL, {cursor} LIMIT {ROWS_A_LOOK}"
         rows = self._rows(table, needed, query, values)

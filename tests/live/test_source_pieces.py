@@ -6,15 +6,17 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.sources import sql
-from connectors.sources.mysql import MysqlConnection
+from connectors.sources.mysql import MposSource, MysqlConnection
 from connectors.sources.postgres import PostgresConnection
 from connectors.sources.sql import Select, SqlSource
 from connectors.sources.sql_text import DatabaseAddress
 from pipeline.capture.seen import SeenRows
 from pipeline.log.events.sources import SourceRows
+from pipeline.model.errors import SettingsError, SourceError
 
-from .databases import DatabaseServer, PostgresServer
-from .test_sources import mariadb, postgres
+from .databases import DatabaseServer, MariadbServer, PostgresServer
+from .pool_software import Mpos
+from .test_sources import create, mariadb, postgres
 
 pytestmark = pytest.mark.live
 __all__ = ["mariadb", "postgres"]
@@ -42,6 +44,9 @@ def few_rows_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def execute(server: DatabaseServer, *statements: str) -> None:
     with server.connect("pool") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SET lock_timeout = '5s'" if isinstance(server, PostgresServer) else "SET lock_wait_timeout = 5"
+        )  # a reader holds nothing
         for statement in statements:
             cursor.execute(statement)
 
@@ -126,5 +131,35 @@ def test_rows_deleted_or_written_below_the_look_back_are_told_by_the_number_of_r
         read(later := opened(server), seen)
         later.close()
         assert ids(seen) >= {f"A{number}" for number in range(300, 310)}
+    finally:
+        source.close()
+
+
+def test_a_column_renamed_by_a_new_version_stops_the_reading_and_changes_no_row(server: DatabaseServer) -> None:
+    written_at(server, range(3), "'2026-10-06 12:00:00'")
+    source, seen = opened(server), SeenRows()
+    try:
+        read(source, seen)
+        execute(server, "ALTER TABLE credits RENAME COLUMN amount TO amount_btc")
+        with pytest.raises(SettingsError, match="the statement gives no column 'amount'; it gives allocation_id, account"):
+            read(source, seen)
+        execute(server, "ALTER TABLE credits RENAME COLUMN amount_btc TO amount", "ALTER TABLE credits DROP COLUMN updated_at")
+        with pytest.raises(SourceError, match="updated_at"):
+            read(source, seen)
+        assert len(seen.rows("allocations")) == 3
+    finally:
+        source.close()
+
+
+def test_a_look_at_mpos_holds_nothing_when_it_is_over(mariadb: MariadbServer) -> None:
+    """Within a transaction that stays open, MariaDB keeps every ALTER TABLE waiting, and whatever comes after it."""
+    create(mariadb, Mpos.SCHEMA, Mpos.GRANTS, Mpos.TABLES)
+    source = MposSource(
+        DatabaseAddress("books", "127.0.0.1", mariadb.port, "pool", "root", SecretStr(""), 10, "off"), confirmations=120, lookback_s=0
+    )
+    try:
+        source.look(SeenRows(), NOW_US)
+        execute(mariadb, "ALTER TABLE transactions ADD COLUMN note INT", "ALTER TABLE blocks ADD COLUMN note INT")
+        assert source.look(SeenRows(), NOW_US).is_last
     finally:
         source.close()

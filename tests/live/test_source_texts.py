@@ -98,9 +98,9 @@ def test_a_postgresql_database_with_formats_of_its_own_is_read_like_any_other(po
             connection.execute(f"ALTER DATABASE formats SET {setting}")  # type: ignore[arg-type]
     with postgres.connect("formats") as connection:
         connection.execute(
-            "CREATE TABLE credits (allocation_id text, account text, allocated_at timestamptz, amount double precision, seq int)"
+            "CREATE TABLE credits (allocation_id text, account text, asset text, allocated_at timestamptz, amount double precision, seq int)"
         )
-        connection.execute("INSERT INTO credits VALUES ('A1', 'acct', '2026-11-01T00:30:00+05:00', 12345.12345678, 1)")
+        connection.execute("INSERT INTO credits VALUES ('A1', 'acct', 'BTC', '2026-11-01T00:30:00+05:00', 12345.12345678, 1)")
     source = SqlSource(PostgresConnection(address(postgres, "formats")), SELECTS)
     try:
         row = source.look(SeenRows(), NOW_US).tables["allocations"].rows["A1"]
@@ -114,11 +114,13 @@ def test_an_amount_of_which_mariadb_shows_six_digits_is_refused(mariadb: Mariadb
     with mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE floats")
     with mariadb.connect("floats") as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE credits (allocation_id VARCHAR(9), account FLOAT, allocated_at DATETIME, amount FLOAT, seq INT)")
-        cursor.execute("INSERT INTO credits VALUES ('A1', 1.5, '2026-10-01 00:00:00', 12345.678, 1)")
+        cursor.execute(
+            "CREATE TABLE credits (allocation_id VARCHAR(9), account FLOAT, asset VARCHAR(9), allocated_at DATETIME, amount FLOAT, seq INT)"
+        )
+        cursor.execute("INSERT INTO credits VALUES ('A1', 1.5, 'BTC', '2026-10-01 00:00:00', 12345.678, 1)")
         for statement, amount in (
             ("SELECT * FROM credits", None),
-            ("SELECT seq, allocation_id, allocated_at, CAST(amount AS DOUBLE) AS amount FROM credits", "12345.677734375"),
+            ("SELECT seq, allocation_id, account, asset, allocated_at, CAST(amount AS DOUBLE) AS amount FROM credits", "12345.677734375"),
         ):
             source = SqlSource(
                 MysqlConnection(address(mariadb, "floats")), {"allocations": Select(statement, "seq", is_time=False, lookback=0)}
