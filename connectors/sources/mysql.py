@@ -44,7 +44,7 @@ class MysqlConnection:
                     host=address.host, port=address.port, database=address.database, user=address.user,
                     password=address.password.get_secret_value() if address.password else "", connect_timeout=address.timeout_s,
                     read_timeout=address.timeout_s, write_timeout=address.timeout_s, charset="utf8mb4", conv=dict[Any, Any](converters.encoders), autocommit=False,
-                    ssl=_tls(address), init_command="SET SESSION time_zone = '+00:00'",
+                    ssl=_tls(address), ssl_disabled=address.tls == "off", init_command="SET SESSION time_zone = '+00:00'",
                 )  # fmt: skip
             with self._connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")

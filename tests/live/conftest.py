@@ -41,6 +41,7 @@ PARTS = {
     "test_kafka_idle.py": "Kafka: writers that were idle",
     "test_source_refusals.py": "Sources on PostgreSQL and MariaDB: what is refused",
     "test_source_texts.py": "Sources on PostgreSQL and MariaDB: texts that are not UTF-8, and formats of their own",
+    "test_source_tls.py": "Sources on MariaDB: TLS",
     "test_source_pieces.py": "Sources on PostgreSQL and MariaDB: read in several looks",
     "test_console_browser.py": "The console in Chromium",
     "test_kafka_contract.py": "Kafka: the log's contract",
