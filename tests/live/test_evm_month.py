@@ -93,12 +93,16 @@ def test_both_ways_of_seeing_calls_tell_the_same(followed: Followed) -> None:
 
 
 def test_plain_accounts_are_followed_by_their_balances_and_miss_nothing(followed: Followed) -> None:
-    """Without a contract among the wallets no block is traced but those in which a balance says that something was paid inside."""
-    plain = {name: addresses for name, addresses in followed.stage.wallets.items() if name != "safe"}
-    log = MemoryLog()
-    with connector(log, followed.stage, plain) as followed_plainly:
-        to_tip(followed_plainly)
-        assert followed_plainly.describe().internal_transfers == "balances compared"
+    """Without a contract among the wallets no block is traced but those in which a balance says that something was paid inside. The treasury is given code for a
+    while within what is read at once: then it is followed as a contract is."""
+    wallets = followed.stage.wallets
+    plain = {name: addresses for name, addresses in wallets.items() if name != "safe"}
+    as_contract = {"trace_filter, balances compared", "every block traced: a watched address is a contract"}
+    for some, ways in (({"hot": wallets["hot"]}, {"balances compared"}), (plain, as_contract)):
+        log = MemoryLog()
+        with connector(log, followed.stage, some) as followed_plainly:
+            to_tip(followed_plainly)
+            assert followed_plainly.describe().internal_transfers in ways
     assert faults(events_of(log), followed.stage.chronicle, [address for own in plain.values() for address in own]) == []
 
 
