@@ -145,6 +145,19 @@ def test_what_rests_on_the_signers_word_is_listed_and_the_database_is_not_truste
     assert any("1 waiver, by A. Person" in line for line in told["on_signers_word"])
 
 
+def test_a_database_that_is_not_the_one_frozen_is_named_and_never_passed_over(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (bundle / DATABASE).unlink()
+    (bundle / DATABASE).write_bytes(b"as another program writes it")
+    capsys.readouterr()
+    assert esep("verify", bundle, "--json", "--test-network") == 13, "neither a fault nor proved: no check opens it"
+    told = json.loads(capsys.readouterr().out)
+    assert told["faults"] == [] and any(
+        line.startswith("files: month.duckdb is not the one that was frozen") for line in told["not_checked"]
+    )
+    (bundle / DATABASE).unlink()
+    assert esep("verify", bundle, "--test-network") == 8, "a file that the manifest names is missing"
+
+
 def another_bin(bundle: Path) -> None:
     path = bundle / "report.json"
     path.write_text(path.read_text(encoding="utf-8").replace("201040000023", "201040000034", 1), encoding="utf-8")
