@@ -19,7 +19,7 @@ from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from connectors.files import declare_complete
 from pipeline.app.payees import Payees
 from pipeline.closing.advance import MonthStatus
-from pipeline.closing.calendar import due_at
+from pipeline.closing.calendar import due_at, is_held_past_the_24th
 from pipeline.closing.steps import Act
 from pipeline.follow.connector import ChainConnector
 from pipeline.log.events.chain import WatchedWallet
@@ -304,8 +304,14 @@ class Life:
             self._note(error)
 
     def _waits_for_people(self) -> bool:
-        """Whether the last look left a month of ours to a person."""
-        return any(s.step.act is Act.PERSON for s in self.statuses if s.month in self.months)
+        """Whether the last look left a month of ours to a person: it asks for one, or is held past the 24th, so that an approval alone files it in time."""
+        return any(s.step.act is Act.PERSON or self._is_held_too_long(s) for s in self.statuses if s.month in self.months)
+
+    def _is_held_too_long(self, status: MonthStatus) -> bool:
+        told = status.life
+        if self.process is None or status.step.act is not Act.WAIT or not told.frozen or told.approvals.get(told.version):
+            return False
+        return is_held_past_the_24th(status.month, self.process.desk.plan, told.frozen[told.version].at)
 
     def _hand_over(self, process: Process) -> None:
         """The office's files, through the real imports."""
