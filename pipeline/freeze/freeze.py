@@ -31,6 +31,7 @@ from pipeline.model.months import Month
 from pipeline.model.packed import pack, unpack
 from pipeline.model.rules import Rules
 from pipeline.verify.files import MANIFEST, digest_of, holds
+from pipeline.verify.shapes import REBUILT
 
 from .bundle import Bundle, Content, Version, WrittenReport, discard, naming_file_in_disk_errors, put_in_place, write_bundle, write_report
 
@@ -155,7 +156,7 @@ def finish_freeze(months_dir: Path, event: Frozen) -> bool:
 
 
 def restore_manifest(built: Path, event: Frozen) -> bool:
-    """Give a bundle that was rebuilt from the log the manifest that was frozen, which is signed; whether it has it now.
+    """Give a bundle that was rebuilt from the log the manifest that was frozen, which is signed, and `rebuilt.json`; whether it has them now.
 
     It gets it where every file is the one that the manifest names, but for those that are never written alike twice (`not_reproducible`): other
     versions of what writes them may give other bytes, and the rebuilt bundle keeps a manifest of its own. Raises VerifyError for bytes that are not those of the event's digest.
@@ -176,6 +177,9 @@ def restore_manifest(built: Path, event: Frozen) -> bool:
     if names != set(told["files"]) or not all(holds(built, name, digest) for name, digest in told["files"].items() if name not in free):
         return False
     write_atomically(built / MANIFEST, frozen, mode=0o400)
+    # Of these alone `esep verify` takes other bytes than the manifest names.
+    others = {name: digest_of(built / name) for name in sorted(free) if name in names}
+    write_atomically(built / REBUILT, msgspec.json.encode(others), mode=0o400)
     return True
 
 

@@ -50,7 +50,7 @@ from .nonces import check_nonces
 from .opened import OpenBundle
 from .public_time import check_public_time
 from .receipts import check_root
-from .shapes import WORLDLY, shape_faults
+from .shapes import MAX_REBUILT_BYTES, REBUILT, SIGNATURES, WORLDLY, read_plain, shape_faults, strict_json
 from .signatures import check_signatures
 from .wallets import check_wallets
 from .work import check_work
@@ -147,24 +147,35 @@ def _check_files(bundle: OpenBundle) -> Finding:
     """Plain files of known names, every one that is named there with its digest, and none that is not named."""
     folder, files = bundle.folder, bundle.manifest["files"]
     faults = shape_faults(folder, files)
+    rebuilt = _rebuilt(folder, files)
     faults += [
         _changed(folder / name, name, digest)
         for name, digest in sorted(files.items())
-        if name not in NOT_REPRODUCIBLE and (folder / name).is_file() and digest_of(folder / name) != digest
+        if name not in rebuilt and (folder / name).is_file() and digest_of(folder / name) != digest
     ]
-    other = [name for name in NOT_REPRODUCIBLE if name in files and (folder / name).is_file() and digest_of(folder / name) != files[name]]
     unread, undecided = [], ""
-    if other:
-        undecided = message(
-            "{names} is not the one that was frozen: rebuilt from the log, which gives it other bytes, or changed. No check opens it: go by the files beside it",
-            names=", ".join(other),
-        )
-    elif "month.duckdb" in files:
+    if "month.duckdb" in files:
         unread.append(message("month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it"))
+    if rebuilt:
+        told = message("{names} was rebuilt from the log, which gives it other bytes than those that were frozen", names=", ".join(rebuilt))
+        if (folder / SIGNATURES[0]).exists():  # what is signed names other bytes
+            undecided = told
+        else:  # whoever could change it could change the manifest, too
+            unread.append(told)
     if (folder / "submissions").is_dir():
         unread.append(message("submissions: what was filed and answered, as the pool kept it"))
-    proved = message("{count} plain files as the manifest says", count=len(files) - len(other))
+    proved = message("{count} plain files as the manifest says", count=len(files) - len(rebuilt))
     return Finding(faults, proved, not_checked=joined("; ", unread), undecided=undecided)
+
+
+def _rebuilt(folder: Path, files: Collection[str]) -> list[str]:
+    """The files of a bundle rebuilt from the log that are as it was rebuilt. Raises OSError, ValueError for a `REBUILT` that can't be read."""
+    if not (folder / REBUILT).exists():
+        return []
+    told = strict_json(read_plain(folder / REBUILT, MAX_REBUILT_BYTES))
+    if not isinstance(told, dict):
+        raise ValueError(message("{name} is not what a rebuilt bundle says of itself", name=REBUILT))
+    return [name for name in NOT_REPRODUCIBLE if name in files and (folder / name).is_file() and digest_of(folder / name) == told.get(name)]
 
 
 def _changed(path: Path, name: str, digest: str) -> str:

@@ -41,9 +41,12 @@ SIGNATURES = ("manifest.json.p7s", "report.json.p7s")
 """Signatures that may join a bundle after its freeze."""
 APPROVALS = "approvals.jsonl"
 """Approvals by passkey, after what the log says of those who gave them (ADR 24)."""
-JOINING = (*SIGNATURES, "manifest.json.ots", APPROVALS, DESCRIPTORS_JSONL)
-"""What may join it: signatures, the proof of its public time, approvals, and for an auditor the wallets' descriptors."""
+REBUILT = "rebuilt.json"
+"""In a bundle that was rebuilt from the log: the digests of its files that are never written alike twice, by name."""
+JOINING = (*SIGNATURES, "manifest.json.ots", APPROVALS, DESCRIPTORS_JSONL, REBUILT)
+"""What may join it: signatures, the proof of its public time, approvals, for an auditor the wallets' descriptors, and what a rebuilt bundle says of itself."""
 MAX_DESCRIPTORS_BYTES = 4 << 20
+MAX_REBUILT_BYTES = 1 << 16
 REQUIRED = (
     "report.csv", "report.json", "outflows.csv", "transfers.csv", "balances.csv", "issues.csv", "rows.csv", "debts.csv",
     "evidence/headers.csv", "evidence/proofs.jsonl",

@@ -8,6 +8,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
+from pipeline.verify.shapes import REBUILT
 from tests.integration.example_month import esep
 
 from .forger import DATABASE, came_to, frame, manifest_of, resealed, rewritten, verdict_on, verified
@@ -145,15 +147,25 @@ def test_what_rests_on_the_signers_word_is_listed_and_the_database_is_not_truste
     assert any("1 waiver, by A. Person" in line for line in told["on_signers_word"])
 
 
-def test_a_database_that_is_not_the_one_frozen_is_named_and_never_passed_over(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_not_the_one_frozen_is_a_fault_but_where_the_bundle_was_rebuilt(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (bundle / DATABASE).unlink()
-    (bundle / DATABASE).write_bytes(b"as another program writes it")
+    (bundle / DATABASE).write_bytes(b"as the log gives it again")
+    assert esep("verify", bundle, "--test-network") == 8
+    assert "month.duckdb was changed" in capsys.readouterr().out
+    digest = sha256(b"as the log gives it again").hexdigest()
+    (bundle / REBUILT).write_text(json.dumps({DATABASE: digest, "report.csv": digest}))
     capsys.readouterr()
-    assert esep("verify", bundle, "--json", "--test-network") == 13, "neither a fault nor proved: no check opens it"
+    assert esep("verify", bundle, "--json", "--test-network") == 0, "nobody signed it: whoever could change it could change the manifest"
     told = json.loads(capsys.readouterr().out)
-    assert told["faults"] == [] and any(
-        line.startswith("files: month.duckdb is not the one that was frozen") for line in told["not_checked"]
-    )
+    assert any("month.duckdb was rebuilt from the log" in line for line in told["not_checked"])
+    (bundle / "report.csv").write_bytes((bundle / "report.csv").read_bytes() + b"x")
+    assert esep("verify", bundle, "--test-network") == 8, "no other file may be another"
+    (bundle / "report.csv").write_bytes((bundle / "report.csv").read_bytes()[:-1])
+    for said in ("[]", "{", json.dumps({DATABASE: "0" * 64}), json.dumps({})):
+        (bundle / REBUILT).write_text(said)
+        assert esep("verify", bundle, "--test-network") == 8, said
     (bundle / DATABASE).unlink()
     assert esep("verify", bundle, "--test-network") == 8, "a file that the manifest names is missing"
 
